@@ -1,0 +1,21 @@
+"""English to German captions of photographs.
+
+Corpus: Multi30k (Elliott et al., 2016, https://aclanthology.org/W16-3210): 29,000 training pairs,
+1,014 for development, 1,000 for the test (test_2016_flickr).
+Licence: derived from Flickr30k, which is for non-commercial research and education only.
+"""
+
+from seq2seq import CorpusConfig, ModelConfig, Recipe, TokenizerConfig, TrainingConfig, run
+
+recipe = Recipe(
+    name="multi30k-en-de",
+    source_language="en",
+    target_language="de",
+    corpus=CorpusConfig(hub="bentrevett/multi30k", source_column="en", target_column="de"),
+    tokenizer=TokenizerConfig(vocabulary_size=8000),
+    model=ModelConfig(cell="lstm", attention="bahdanau", hidden_size=512, encoder_layers=2),
+    training=TrainingConfig(max_epochs=15, batch_tokens=4096),
+)
+
+if __name__ == "__main__":
+    run(recipe)

@@ -1,0 +1,24 @@
+"""English to Korean with the phrasebook that ships with seq2seq.
+
+Corpus: the embedded phrasebook, made by a grammar and a lexicon of this project; nothing is
+downloaded. Besides `test`, the set `test_unseen` holds combinations of words that never stand
+together in the training pairs.
+Licence: Apache-2.0.
+"""
+
+from seq2seq import CorpusConfig, ModelConfig, Recipe, TokenizerConfig, TrainingConfig, run
+
+recipe = Recipe(
+    name="phrasebook-en-ko",
+    source_language="en",
+    target_language="ko",
+    corpus=CorpusConfig(embedded="phrasebook"),
+    tokenizer=TokenizerConfig(kind="bpe", vocabulary_size=3000),
+    model=ModelConfig(
+        cell="lstm", attention="bahdanau", embedding_size=128, hidden_size=256, attention_size=256
+    ),
+    training=TrainingConfig(max_epochs=10, batch_tokens=2048),
+)
+
+if __name__ == "__main__":
+    run(recipe)

@@ -1,0 +1,218 @@
+"""The command line: parses, calls and prints; computes nothing.
+
+To add a command, write a function and one line of `COMMANDS`: its arguments become options, its
+docstring their help.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from seq2seq.config import ConfigurationError, Recipe, SearchConfig, choose
+from seq2seq.exits import run_command
+from seq2seq.formats import FORMATS
+from seq2seq.lines import LineReader, open_input, open_output
+from seq2seq.options import Options
+from seq2seq.recipe_yaml import suggestion
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code."""
+    return run_command(lambda: _dispatch(list(sys.argv[1:] if argv is None else argv)))
+
+
+def _dispatch(argv: list[str]) -> None:
+    name = argv[0] if argv else "--help"
+    if name in ("-h", "--help"):
+        print(_overview())
+    elif name == "--version":
+        from seq2seq import __version__
+
+        print(f"seq2seq {__version__}")
+    elif name in COMMANDS:
+        COMMANDS[name](argv[1:])
+    else:
+        raise ConfigurationError(f"unknown command `{name}`{suggestion(name, COMMANDS)}")
+
+
+def _overview() -> str:
+    lines = [f"  {name:<12}{_first_line(command)}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "Machine translation with recurrent networks.",
+            "",
+            "usage: seq2seq COMMAND ...     seq2seq COMMAND --help     seq2seq --version",
+            "",
+            *lines,
+        ]
+    )
+
+
+def translate(
+    model: str,
+    *,
+    input: str | None = None,
+    output: str | None = None,
+    format: Literal["text", "tsv", "jsonl"] = "text",
+    device: str = "auto",
+    precision: Precision = "auto",
+    threads: int | None = None,
+    quiet: bool = False,
+    search: Mapping[str, Any],
+) -> None:
+    """Translates standard input to standard output, one line for each line.
+
+    Args:
+        model: The model directory.
+        input: File to read instead of standard input.
+        output: File to write instead of standard output; it appears when it is complete.
+        format: text is the translation alone; tsv the columns of the input, then text and score of
+            each hypothesis; jsonl an object with scores and pieces (the input may be objects with a
+            "source", or plain lines).
+        device: auto, cpu, cuda or cuda:N.
+        precision: auto is bfloat16 where it is fast and was found to lose no quality.
+        threads: Processor threads; as many as cores if not given.
+        quiet: Print no progress and no notes on standard error.
+        search: Settings in place of the recipe's.
+    """
+    layout = choose(FORMATS, format, field="format")
+    layout.check(search.get("n_best"))
+    dataclasses.replace(SearchConfig(beam_size=10**9), **search)  # before anything is loaded
+    with open_input(input) as source_file:
+        from seq2seq.translator import WINDOW_BATCHES, Translator
+
+        translator = Translator.load(model, device, precision, threads)
+        batch_size = search.get("batch_size") or translator.recipe.search.batch_size
+        reader = LineReader(source_file)
+        num_lines = num_truncated = 0
+        with open_output(output) as target_file, _progress(quiet, input, output) as advance:
+            for lines in reader.windows(WINDOW_BATCHES * batch_size):
+                sources = [
+                    layout.read(line, number) for number, line in enumerate(lines, num_lines + 1)
+                ]
+                translations = translator.translate(sources, **search)
+                for line, translation in zip(lines, translations, strict=True):
+                    target_file.write(f"{layout.write(line, translation)}\n".encode())
+                    num_truncated += translation.truncated
+                target_file.flush()
+                num_lines += len(lines)
+                advance(len(lines))
+    if not quiet:
+        _note(reader.num_repaired, "held invalid UTF-8, which was replaced by U+FFFD.")
+        _note(num_truncated, "reached the maximum length, so their translations are cut off.")
+
+
+def score(
+    model: str,
+    *,
+    source: str,
+    target: str,
+    device: str = "auto",
+    precision: Precision = "auto",
+    threads: int | None = None,
+) -> None:
+    """Prints the natural-log probability of each line of a file as translation of another's.
+
+    Args:
+        model: The model directory.
+        source: File of source sentences, one per line.
+        target: File of their translations, as many lines.
+        device: auto, cpu, cuda or cuda:N.
+        precision: auto is bfloat16 where it is fast and was found to lose no quality.
+        threads: Processor threads; as many as cores if not given.
+    """
+    from seq2seq.data.corpus import read_lines
+
+    sources, targets = read_lines(source), read_lines(target)
+    if len(sources) != len(targets):
+        raise ConfigurationError(
+            f"{source} has {len(sources)} lines, but {target} has {len(targets)}."
+        )
+    from seq2seq.translator import Translator
+
+    translator = Translator.load(model, device, precision, threads)
+    for first in range(0, len(sources), _SCORE_WINDOW):
+        window = slice(first, first + _SCORE_WINDOW)
+        for log_probability in translator.score(sources[window], targets[window]):
+            print(f"{log_probability:.6f}")
+
+
+def _train(argv: Sequence[str]) -> None:
+    """Trains a translator from a recipe or from two files, evaluates it and prints the scores."""
+    from seq2seq.recipe import run_with_options
+
+    run_with_options(Recipe(), argv, command="seq2seq train", derive_name=True)
+
+
+def _command(function: Callable[..., None]) -> Callable[[Sequence[str]], None]:
+    """Makes a command of a function; its `search` becomes the fields of `SearchConfig`."""
+
+    @functools.wraps(function)
+    def command(argv: Sequence[str]) -> None:
+        options = Options(f"seq2seq {function.__name__}", _first_line(function))
+        options.add_function(function, skip=["search"])
+        if "search" not in inspect.signature(function).parameters:
+            function(**options.parse(argv))
+            return
+        options.add_settings(SearchConfig(), show_defaults=False)
+        given = options.parse(argv)
+        names = {setting.name for setting in dataclasses.fields(SearchConfig)}
+        search = {name: given.pop(name) for name in names & given.keys()}
+        try:
+            function(**given, search=search)
+        except ConfigurationError as error:
+            # The option is `--beam_size` here, `search.beam_size` in a recipe.
+            raise type(error)(str(error).replace("`search.", "`--")) from error
+
+    return command
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "train": _train,
+    "translate": _command(translate),
+    "score": _command(score),
+}
+_SCORE_WINDOW = 1024
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    return (function.__doc__ or "").splitlines()[0]
+
+
+def _note(count: int, what: str) -> None:
+    if count:
+        print(f"seq2seq: {count:,} line{'s' if count > 1 else ''} {what}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _progress(
+    quiet: bool, input: str | None, output: str | None
+) -> Iterator[Callable[[int], None]]:
+    """Shows lines and lines per second, on a terminal where nobody types or reads meanwhile."""
+    busy = (input is None and sys.stdin.isatty()) or (output is None and sys.stdout.isatty())
+    if quiet or busy or not sys.stderr.isatty():
+        yield lambda num_lines: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.completed:,.0f} lines, {task.fields[speed]:,.0f} per second"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=None, speed=0.0)
+
+        def advance(num_lines: int) -> None:
+            progress.update(task, advance=num_lines)
+            state = progress.tasks[0]
+            progress.update(task, speed=state.completed / (state.elapsed or 1.0))
+
+        yield advance

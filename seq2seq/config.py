@@ -1,0 +1,285 @@
+"""The recipe: every setting of a run as a tree of frozen dataclasses, checked when it is made.
+
+Knows nothing of files, text or networks; everything else may import it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+T = TypeVar("T")
+
+# One place for the ids that tokenizers, networks and searches agree on.
+PAD_ID, UNKNOWN_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
+
+
+class ConfigurationError(ValueError):
+    """A setting that cannot work; its message is one sentence for the user."""
+
+
+def choose(table: Mapping[str, T], name: str, *, field: str) -> T:
+    """Looks `name` up in a table of parts.
+
+    Raises:
+        ConfigurationError: If the table has no such part; names the field and what is allowed.
+    """
+    if name not in table:
+        raise ConfigurationError(f"`{field}` must be one of {', '.join(table)}, but is {name!r}.")
+    return table[name]
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """Where the sentence pairs come from: the embedded phrasebook, files, or the datasets hub."""
+
+    embedded: Literal["phrasebook"] | None = None
+    """A corpus that ships with the package; used when neither files nor a hub id are given."""
+    train: str | list[str] | None = None
+    """Path before the language suffix: `my/train` reads my/train.de and my/train.en (or .gz)."""
+    dev: str | None = None
+    """Like `train`; without it, development pairs are drawn from the training pairs by seed."""
+    test: str | None = None
+    """Like `train`; without it, test pairs are drawn from the training pairs by seed."""
+    hub: str | None = None
+    """Id of a data set on the datasets hub, or a local folder of the same layout."""
+    hub_configuration: str | None = None
+    """Configuration (subset) of the hub data set."""
+    hub_revision: str | None = None
+    """Branch, tag or commit of the hub data set."""
+    source_column: str | None = None
+    """Column of the source sentences in the hub data set; the source language if not given."""
+    target_column: str | None = None
+    """Column of the target sentences in the hub data set; the target language if not given."""
+    train_split: str = "train"
+    """Training split of the hub data set."""
+    dev_split: str = "validation"
+    """Development split of the hub data set."""
+    test_split: str = "test"
+    """Test split of the hub data set."""
+    max_length: int = 200
+    """Longest source or target in pieces; longer training pairs are dropped and counted."""
+
+    def __post_init__(self) -> None:
+        _at_least("corpus.max_length", self.max_length, 1)
+        given = [name for name in ("embedded", "train", "hub") if getattr(self, name)]
+        if len(given) > 1:
+            raise ConfigurationError(
+                f"`corpus.{given[0]}` and `corpus.{given[1]}` exclude each other; give one of them."
+            )
+        if not self.train and (self.dev or self.test):
+            raise ConfigurationError(
+                "`corpus.train` is missing beside `corpus.dev` or `corpus.test`."
+            )
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """SentencePiece models of both sides."""
+
+    kind: str = "unigram"
+    """Model of SentencePiece: unigram or bpe."""
+    vocabulary_size: int = 8000
+    """Pieces of each model, the four special ones and the byte pieces included."""
+    shared: bool = True
+    """One model for both sides; otherwise one each."""
+    byte_fallback: bool = True
+    """Characters outside the vocabulary become bytes instead of the unknown symbol."""
+    character_coverage: float = 0.9995
+    """Share of the characters of the training text that get pieces of their own."""
+
+    def __post_init__(self) -> None:
+        _at_least("tokenizer.vocabulary_size", self.vocabulary_size, 8)
+        _within("tokenizer.character_coverage", self.character_coverage, 0.9, 1.0)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network: encoder, context or attention, decoder."""
+
+    cell: str = "lstm"
+    """Recurrent cell: rnn (tanh), gru or lstm."""
+    attention: str = "bahdanau"
+    """bahdanau, or none for a fixed-length context."""
+    context_steps: Literal["every", "first"] = "every"
+    """With attention none: the context enters every decoder step (Cho) or the first (Sutskever)."""
+    embedding_size: int = 256
+    """Size of source and target embeddings."""
+    hidden_size: int = 512
+    """Size of decoder states and encoder outputs; each direction of the encoder has half of it."""
+    attention_size: int = 512
+    """Size in which attention compares states."""
+    encoder_layers: int = 1
+    """Layers of the encoder, 1 to 4."""
+    decoder_layers: int = 1
+    """Layers of the decoder, 1 to 4."""
+    bidirectional: bool = True
+    """Encoder reads both ways."""
+    reverse_source: bool = False
+    """Encoder reads the source back to front (Sutskever et al., 2014)."""
+    tie_embeddings: bool = False
+    """Vocabulary layer uses the target embedding as its weights (Press and Wolf, 2017)."""
+    share_embeddings: bool = False
+    """Source and target use one embedding; needs a shared tokenizer."""
+    dropout: float = 0.3
+    """Share of embedding, layer-output and readout features dropped in training."""
+
+    def __post_init__(self) -> None:
+        for name in ("embedding_size", "hidden_size", "attention_size"):
+            _at_least(f"model.{name}", getattr(self, name), 1)
+        for name in ("encoder_layers", "decoder_layers"):
+            _within(f"model.{name}", getattr(self, name), 1, 4)
+        if not 0 <= self.dropout < 1:
+            raise ConfigurationError(f"`model.dropout` must be in [0, 1), but is {self.dropout}.")
+        if self.bidirectional and self.hidden_size % 2:
+            raise ConfigurationError(
+                f"`model.hidden_size` must be even with a bidirectional encoder, "
+                f"but is {self.hidden_size}."
+            )
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the network learns."""
+
+    max_epochs: int = 15
+    """Passes over the training pairs."""
+    max_minutes: float | None = None
+    """Stops training after that many minutes, with the best checkpoints so far."""
+    batch_tokens: int = 4096
+    """Padded pieces per batch, counted on the longer side."""
+    accumulate_batches: int = 1
+    """Batches whose gradients are summed before one optimiser step."""
+    optimizer: str = "adam"
+    """adam or sgd."""
+    learning_rate: float = 1e-3
+    """Highest learning rate."""
+    schedule: str = "inverse_square_root"
+    """Learning rate after the warm-up: constant, inverse_square_root, cosine or plateau."""
+    warmup_steps: int = 200
+    """Optimiser steps of linear warm-up."""
+    weight_decay: float = 0.0
+    """Decoupled L2 decay of weights per step."""
+    label_smoothing: float = 0.1
+    """Probability mass spread evenly over the vocabulary."""
+    gradient_clip: float = 1.0
+    """Largest L2 norm of all gradients together; 0 switches clipping off."""
+    truncation_steps: int | None = None
+    """Target steps after which backpropagation through time is cut."""
+    validate_every: float = 1.0
+    """Epochs between two evaluations of the development set."""
+    monitor: str = "bleu"
+    """Development score that picks the best checkpoints: bleu, chrf or loss."""
+    patience: int = 5
+    """Evaluations without improvement before training stops early."""
+    average_best: int = 3
+    """Best checkpoints whose average is kept if it is better on the development set."""
+    dev_sentences: int = 1000
+    """Development pairs translated at each evaluation, the first ones; the loss uses all."""
+    samples: int = 3
+    """Sample translations printed at each evaluation."""
+    checkpoint_minutes: float = 2.0
+    """Longest time between two checkpoints."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision of products; auto is bfloat16 where the hardware makes it fast."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    threads: int | None = None
+    """Processor threads; as many as cores if not given."""
+    seed: int = 1
+    """Seed of initialisation, order, dropout and drawn development sets."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_epochs", "batch_tokens", "accumulate_batches", "average_best"):
+            _at_least(f"training.{name}", getattr(self, name), 1)
+        for name in ("patience", "dev_sentences"):
+            _at_least(f"training.{name}", getattr(self, name), 1)
+        for name in ("warmup_steps", "samples", "seed"):
+            _at_least(f"training.{name}", getattr(self, name), 0)
+        for name in ("truncation_steps", "threads"):
+            if getattr(self, name) is not None:
+                _at_least(f"training.{name}", getattr(self, name), 1)
+        for name in ("learning_rate", "validate_every", "checkpoint_minutes"):
+            _above_zero(f"training.{name}", getattr(self, name))
+        if self.max_minutes is not None:
+            _above_zero("training.max_minutes", self.max_minutes)
+        _at_least("training.weight_decay", self.weight_decay, 0)
+        _at_least("training.gradient_clip", self.gradient_clip, 0)
+        if not 0 <= self.label_smoothing < 1:
+            raise ConfigurationError(
+                f"`training.label_smoothing` must be in [0, 1), but is {self.label_smoothing}."
+            )
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """How sentences are searched; defaults of `translate`."""
+
+    beam_size: int = 5
+    """Hypotheses kept per sentence; 1 is greedy search."""
+    length_penalty: float = 1.0
+    """Exponent of the length that divides the log-probability; 0 compares sums."""
+    length_penalty_kind: str = "power"
+    """power (length ** penalty) or gnmt (Wu et al., 2016, equation 14)."""
+    n_best: int = 1
+    """Hypotheses returned per sentence, at most the beam size."""
+    min_length: int = 0
+    """Shortest translation in pieces, the end symbol not counted."""
+    max_length_ratio: float = 2.0
+    """Longest translation: ratio x source pieces + 10."""
+    batch_size: int = 64
+    """Sentences searched together."""
+
+    def __post_init__(self) -> None:
+        for name in ("beam_size", "n_best", "batch_size"):
+            _at_least(f"search.{name}", getattr(self, name), 1)
+        _at_least("search.length_penalty", self.length_penalty, 0)
+        _at_least("search.min_length", self.min_length, 0)
+        _above_zero("search.max_length_ratio", self.max_length_ratio)
+        if self.n_best > self.beam_size:
+            raise ConfigurationError(
+                f"`search.n_best` must be at most `search.beam_size` ({self.beam_size}), "
+                f"but is {self.n_best}."
+            )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that one run needs to be made again."""
+
+    name: str = "phrasebook-ko-en"
+    """Name of the run; its folder is runs/<name>."""
+    source_language: str = "ko"
+    """Language code of the source, also the suffix of its files."""
+    target_language: str = "en"
+    """Language code of the target, also the suffix of its files."""
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+
+    def __post_init__(self) -> None:
+        if not self.name or "/" in self.name or self.name in (".", ".."):
+            raise ConfigurationError(f"`name` must be a plain folder name, but is {self.name!r}.")
+        if self.source_language == self.target_language:
+            raise ConfigurationError(
+                f"`target_language` must differ from `source_language`, "
+                f"but both are {self.source_language!r}."
+            )
+        if self.model.share_embeddings and not self.tokenizer.shared:
+            raise ConfigurationError("`model.share_embeddings` needs `tokenizer.shared`.")
+
+
+def _at_least(name: str, value: float, lowest: float) -> None:
+    if not value >= lowest:
+        raise ConfigurationError(f"`{name}` must be at least {lowest}, but is {value}.")
+
+
+def _above_zero(name: str, value: float) -> None:
+    if not value > 0:
+        raise ConfigurationError(f"`{name}` must be above 0, but is {value}.")
+
+
+def _within(name: str, value: float, lowest: float, highest: float) -> None:
+    if not lowest <= value <= highest:
+        raise ConfigurationError(f"`{name}` must be from {lowest} to {highest}, but is {value}.")

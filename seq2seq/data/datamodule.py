@@ -1,0 +1,134 @@
+"""Serves encoded batches to Lightning, and continues an epoch where a checkpoint left it."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning
+
+from seq2seq.config import ConfigurationError, Recipe
+from seq2seq.data.batch import Batch
+from seq2seq.data.corpus import Corpus, CorpusReport
+from seq2seq.data.encoded import EncodedPairs, encode_corpus
+from seq2seq.data.sampler import TokenBatchSampler
+from seq2seq.data.tokenizer import Tokenizers
+
+log = logging.getLogger(__name__)
+
+
+class BatchLoader:
+    """Batches of encoded pairs in a sampler's order, made when asked for, in this process.
+
+    Lightning finds three things here: `batch_sampler.set_epoch`, the length, and the state that it
+    saves with a checkpoint.
+    """
+
+    def __init__(self, pairs: EncodedPairs, batch_sampler: TokenBatchSampler) -> None:
+        self.pairs = pairs
+        self.batch_sampler = batch_sampler
+
+    def __len__(self) -> int:
+        return len(self.batch_sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        # Lightning asks for an iterator before it sets the epoch: nothing may happen until `next`.
+        for indices in self.batch_sampler:
+            yield self.pairs.batch(indices)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the order of the batches."""
+        self.batch_sampler.set_epoch(epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The epoch and the number of batches handed out in it."""
+        return self.batch_sampler.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Lets the next iteration begin where `state` was taken."""
+        self.batch_sampler.load_state_dict(state)
+
+
+class TranslationDataModule(lightning.LightningDataModule):
+    """Training and development batches of a corpus.
+
+    Args:
+        cache_dir: Folder in which encoded ids are kept between runs.
+    """
+
+    def __init__(
+        self, corpus: Corpus, tokenizers: Tokenizers, recipe: Recipe, cache_dir: str | Path
+    ) -> None:
+        super().__init__()
+        self.corpus = corpus
+        self.tokenizers = tokenizers
+        self.recipe = recipe
+        self.cache_dir = Path(cache_dir)
+        self.reports: dict[str, CorpusReport] = dict(corpus.reports)
+        """Reports of the corpus; after `setup` also the pairs that were too long."""
+        self._encoded: tuple[EncodedPairs, EncodedPairs] | None = None
+
+    def prepare_data(self) -> None:
+        """Fills the cache, in one process only."""
+        self._encode()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Opens the cache, or fills it.
+
+        Raises:
+            ConfigurationError: If no training pair is short enough.
+        """
+        self._encode()
+
+    def train_dataloader(self) -> BatchLoader:
+        """Shuffled training batches of this process."""
+        loader = self._loader(self._encode()[0], shuffle=True)
+        # Without a trainer somebody only asks for the length.
+        if self.trainer and loader.batch_sampler.rank == 0:
+            log.info(describe(loader.batch_sampler))
+        return loader
+
+    def val_dataloader(self) -> BatchLoader:
+        """Development batches of this process, always in the same order."""
+        return self._loader(self._encode()[1], shuffle=False)
+
+    def _encode(self) -> tuple[EncodedPairs, EncodedPairs]:
+        if self._encoded is None:
+            longest = self.recipe.corpus.max_length
+            train = encode_corpus(
+                self.corpus.train, self.tokenizers, self.cache_dir, max_length=longest, name="train"
+            )
+            if not len(train):
+                raise ConfigurationError(
+                    f"`corpus.max_length` must be more than {longest}, "
+                    f"as all training pairs are longer."
+                )
+            dev = encode_corpus(self.corpus.dev, self.tokenizers, self.cache_dir, name="dev")
+            if "train" in self.reports:
+                self.reports["train"] = self.reports["train"].without(
+                    f"longer than {longest} pieces", train.num_too_long
+                )
+            self._encoded = train, dev
+        return self._encoded
+
+    def _loader(self, pairs: EncodedPairs, *, shuffle: bool) -> BatchLoader:
+        sampler = TokenBatchSampler(
+            pairs.source_lengths,
+            pairs.target_lengths,
+            self.recipe.training.batch_tokens,
+            seed=self.recipe.training.seed,
+            shuffle=shuffle,
+            rank=self.trainer.global_rank if self.trainer else 0,
+            world_size=self.trainer.world_size if self.trainer else 1,
+        )
+        return BatchLoader(pairs, sampler)
+
+
+def describe(sampler: TokenBatchSampler) -> str:
+    """One line on the batches of an epoch: their number, size and share of padding."""
+    source, target = sampler.padding_shares()
+    return (
+        f"{len(sampler.source_lengths):,} training pairs in {len(sampler):,} batches of up to "
+        f"{sampler.batch_tokens:,} pieces; padding: {source:.1%} of the source, "
+        f"{target:.1%} of the target"
+    )

@@ -1,0 +1,255 @@
+"""Turns sentences into SentencePiece ids and back without loss.
+
+To add a kind of tokenizer: a line of `TOKENIZERS`.
+"""
+
+import io
+import random
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import sentencepiece
+
+from seq2seq.config import (
+    BOS_ID,
+    EOS_ID,
+    PAD_ID,
+    UNKNOWN_ID,
+    ConfigurationError,
+    TokenizerConfig,
+    choose,
+)
+from seq2seq.data.corpus import Pairs
+
+# Kinds of tokenizer and the settings of SentencePiece's trainer that make them.
+TOKENIZERS: dict[str, dict[str, Any]] = {
+    "unigram": {"model_type": "unigram"},
+    "bpe": {"model_type": "bpe"},
+}
+
+
+class Tokenizer:
+    """A trained SentencePiece model, with ids as in `seq2seq.config`.
+
+    Text is brought to NFC and its control characters become spaces; nothing else is lost between
+    `encode` and `decode` if the model has byte pieces, not even leading or repeated spaces.
+
+    Args:
+        model: A serialised SentencePiece model.
+
+    Raises:
+        ConfigurationError: If `model` is none, or was trained with other conventions.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        self._model = model
+        self._processor = sentencepiece.SentencePieceProcessor()
+        try:
+            self._processor.LoadFromSerializedProto(model)
+        except (RuntimeError, TypeError) as error:
+            raise ConfigurationError("The tokenizer is not a SentencePiece model.") from error
+        _check_conventions(self._processor)
+
+    @classmethod
+    def train(
+        cls,
+        sentences: Iterable[str],
+        config: TokenizerConfig,
+        *,
+        field: str = "tokenizer",
+        seed: int = 1,
+    ) -> "Tokenizer":
+        """Trains a model in memory; the same sentences and settings give the same model.
+
+        Args:
+            sentences: Text to learn from; of more than two million, two million drawn by seed.
+            field: Name of `config` in error messages.
+
+        Raises:
+            ConfigurationError: If the vocabulary does not fit the text; says what size does.
+        """
+        settings = choose(TOKENIZERS, config.kind, field=f"{field}.kind")
+        prepared = [text for text in map(_prepare, sentences) if text.strip()]
+        if not prepared:
+            raise ConfigurationError(f"`{field}` needs text to learn from, but there is none.")
+        if len(prepared) > _MOST_SENTENCES:
+            prepared = random.Random(seed).sample(prepared, _MOST_SENTENCES)
+        model = io.BytesIO()
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(prepared),
+                model_writer=model,
+                vocab_size=config.vocabulary_size,
+                character_coverage=config.character_coverage,
+                byte_fallback=config.byte_fallback,
+                pad_id=PAD_ID,
+                unk_id=UNKNOWN_ID,
+                bos_id=BOS_ID,
+                eos_id=EOS_ID,
+                unk_surface="\u2047",
+                normalization_rule_name="identity",
+                remove_extra_whitespaces=False,
+                max_sentence_length=max(len(text.encode()) for text in prepared) + 1,
+                num_threads=_TRAINING_THREADS,
+                minloglevel=2,
+                **settings,
+            )
+        except RuntimeError as error:
+            raise _training_error(str(error), config, field) from error
+        return cls(model.getvalue())
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Tokenizer":
+        """Reads a model from a file.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ConfigurationError: If the file is no model of this toolkit.
+        """
+        try:
+            return cls(Path(path).read_bytes())
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"No tokenizer at {path}. Train one with `seq2seq train --config <recipe>`."
+            ) from error
+        except (ConfigurationError, OSError) as error:
+            raise ConfigurationError(f"{path} is not a tokenizer of seq2seq.") from error
+
+    def save(self, path: str | Path) -> None:
+        """Writes the model to a file that any SentencePiece program reads."""
+        Path(path).write_bytes(self._model)
+
+    @classmethod
+    def from_bytes(cls, model: bytes) -> "Tokenizer":
+        """A tokenizer from what `to_bytes` gave."""
+        return cls(model)
+
+    def to_bytes(self) -> bytes:
+        """The serialised SentencePiece model."""
+        return self._model
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._model,)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of pieces; ids are below it."""
+        return self._processor.vocab_size()
+
+    def encode(self, sentence: str) -> list[int]:
+        """Ids of the sentence, without `<s>` and `</s>`."""
+        return self._processor.encode(_prepare(sentence))
+
+    def encode_batch(self, sentences: Sequence[str]) -> list[list[int]]:
+        """Ids of each sentence, faster than one by one."""
+        return self._processor.encode([_prepare(sentence) for sentence in sentences])
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids; padding, `<s>` and `</s>` say nothing, an unknown piece is `⁇`.
+
+        Raises:
+            ValueError: If an id is outside the vocabulary.
+        """
+        plain = [token_id for token_id in self._checked(ids) if token_id not in _SILENT_IDS]
+        text = self._processor.decode(plain).replace(_SPACE_MARK, " ")
+        # Bytes of a network may come together as any character, also as a newline.
+        return _CONTROL.sub(" ", _ESCAPED.sub(lambda match: _UNESCAPE[match[0]], text))
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The piece of each id, `▁` for a space, `<0x0A>` for a byte, `</s>` for the end symbol.
+
+        Raises:
+            ValueError: If an id is outside the vocabulary.
+        """
+        return self._processor.id_to_piece(self._checked(ids))
+
+    def _checked(self, ids: Sequence[int]) -> list[int]:
+        plain = [int(token_id) for token_id in ids]
+        if plain and not 0 <= min(plain) <= max(plain) < self.vocabulary_size:
+            wrong = min(plain) if min(plain) < 0 else max(plain)
+            raise ValueError(f"An id must be in [0, {self.vocabulary_size}), but is {wrong}.")
+        return plain
+
+
+@dataclass(frozen=True)
+class Tokenizers:
+    """The tokenizers of both sides; one object twice when they are shared."""
+
+    source: Tokenizer
+    target: Tokenizer
+
+    @property
+    def shared(self) -> bool:
+        """Whether both sides have one model."""
+        return self.source is self.target
+
+
+def train_tokenizers(
+    pairs: Pairs,
+    config: TokenizerConfig,
+    *,
+    field: str = "tokenizer",
+    seed: int = 1,
+) -> Tokenizers:
+    """Trains one tokenizer on both sides together, or one on each as `config.shared` says."""
+    if config.shared:
+        both = Tokenizer.train(chain(pairs.sources, pairs.targets), config, field=field, seed=seed)
+        return Tokenizers(both, both)
+    return Tokenizers(
+        Tokenizer.train(pairs.sources, config, field=field, seed=seed),
+        Tokenizer.train(pairs.targets, config, field=field, seed=seed),
+    )
+
+
+_MOST_SENTENCES = 2_000_000
+_TRAINING_THREADS = 1  # also the fastest for corpora of this size
+_SILENT_IDS = frozenset((PAD_ID, BOS_ID, EOS_ID))
+_SPACE_MARK = "\u2581"  # SentencePiece writes it for a space and would read it as one
+_ESCAPE = "\ue000"  # of the private use area: rare, and unchanged by NFC
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_TO_ESCAPE = re.compile(f"[{_SPACE_MARK}{_ESCAPE}]")
+_UNESCAPE = {f"{_ESCAPE}\ue001": _SPACE_MARK, f"{_ESCAPE}\ue002": _ESCAPE}
+_ESCAPED = re.compile("|".join(_UNESCAPE))
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _prepare(sentence: str) -> str:
+    text = unicodedata.normalize("NFC", sentence)
+    text = _SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text))
+    return _TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], text)
+
+
+_ESCAPES = {plain: escaped for escaped, plain in _UNESCAPE.items()}
+
+
+def _check_conventions(processor: sentencepiece.SentencePieceProcessor) -> None:
+    ids = (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id())
+    if ids != (PAD_ID, UNKNOWN_ID, BOS_ID, EOS_ID):
+        raise ConfigurationError(
+            "The tokenizer must have the ids 0 padding, 1 unknown, 2 <s>, 3 </s>, "
+            f"but has {ids[0]}, {ids[1]}, {ids[2]}, {ids[3]}."
+        )
+    if processor.normalize(" \ufb01  A ") != "\u2581\u2581\ufb01\u2581\u2581A\u2581":
+        raise ConfigurationError("The tokenizer changes the text that it reads.")
+
+
+def _training_error(message: str, config: TokenizerConfig, field: str) -> ConfigurationError:
+    """Says which vocabulary size works, as far as SentencePiece does."""
+    size = f"but is {config.vocabulary_size}"
+    if match := re.search(r"set it to a value <= (\d+)", message):
+        return ConfigurationError(
+            f"`{field}.vocabulary_size` must be at most {match[1]} for this text, {size}."
+        )
+    if match := re.search(r"required_chars\. \d+ vs (\d+)", message):
+        return ConfigurationError(
+            f"`{field}.vocabulary_size` must be at least {match[1]} for the characters "
+            f"of this text, {size}."
+        )
+    return ConfigurationError(
+        f"`{field}` does not fit the text, SentencePiece says: {' '.join(message.split())}"
+    )

@@ -1,0 +1,377 @@
+"""Finds the best target ids under any step function. Knows nothing of networks or text."""
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from seq2seq.config import BOS_ID, EOS_ID, PAD_ID, choose
+from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
+from seq2seq.decoding.vocabulary import best_ids, log_probabilities
+
+
+class SearchState(Protocol):
+    """What a network remembers between steps: tensors per row, and a memory per sentence.
+
+    Rows stand grouped by sentence, the same number of rows for each sentence.
+    """
+
+    @property
+    def alignment(self) -> Tensor | None:
+        """[rows, source_length], what the step that made this state attended to."""
+
+    def select(self, rows: Tensor) -> Self:
+        """Gathers the tensors per row; `rows` may repeat."""
+
+    def select_sentences(self, indices: Tensor) -> Self:
+        """Gathers the memory per sentence; tensors per row stay as they are."""
+
+
+State = TypeVar("State", bound=SearchState)
+# Maps the last ids [rows] and a state to logits [rows, vocabulary_size] and the next state.
+StepFunction = Callable[[Tensor, State], tuple[Tensor, State]]
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """Target ids, and what the search thinks of them."""
+
+    ids: list[int]
+    """Without the begin symbol; with the end symbol, unless truncated."""
+    log_probability: float
+    """Natural-log sum over `ids`."""
+    score: float
+    """Log-probability divided by the length penalty."""
+    alignment: Tensor | None
+    """[target_length, source_length of the batch], in main memory; None without attention."""
+    truncated: bool
+    """The maximum length was reached, or nothing was allowed to follow, before the end symbol."""
+
+
+def beam_search(
+    step: StepFunction[State],
+    state: State,
+    *,
+    beam_size: int,
+    max_lengths: Sequence[int],
+    min_lengths: Sequence[int] | int = 0,
+    length_penalty: float = 1.0,
+    length_penalty_kind: str = "power",
+    n_best: int = 1,
+    bos_id: int = BOS_ID,
+    eos_id: int = EOS_ID,
+    forbidden_ids: Collection[int] = (PAD_ID,),
+    keep_alignment: bool = True,
+    device: torch.device | str = "cpu",
+) -> list[list[Hypothesis]]:
+    """Finds the target ids with the highest scores, best first, for each sentence.
+
+    At each step the `beam_size` best candidates of a sentence count. Those of them that end are set
+    aside, and the `beam_size` best that do not end live on. A sentence is done when `beam_size`
+    hypotheses have ended (which makes a beam of one greedy search), when its maximum length is
+    reached, or when no living hypothesis can become one of the `n_best` any more; the last saves
+    steps and never changes the result. Sentences that are done leave the batch.
+
+    Args:
+        step: Maps the last ids [rows] and a state to unnormalised logits [rows, vocabulary_size],
+            which are only read, and the next state.
+        state: The state before the first step, one row per sentence.
+        beam_size: Hypotheses kept per sentence; 1 is greedy search.
+        max_lengths: Longest hypothesis of each sentence in ids, end symbol counted.
+        min_lengths: Shortest hypothesis in ids, end symbol not counted; yields to the longest.
+        length_penalty: Exponent of the penalty; 0 compares log-probabilities.
+        length_penalty_kind: A name in `LENGTH_PENALTIES`.
+        n_best: Hypotheses returned per sentence, at most `beam_size`.
+        forbidden_ids: Ids that are never chosen, besides `bos_id`. They keep their share of the
+            probability, so the log-probabilities of other ids do not change.
+        keep_alignment: False spares memory where nobody looks at the alignment.
+        device: Where the step function expects its ids.
+
+    Returns:
+        For each sentence 1 to `n_best` hypotheses. Truncated ones come last, whatever their scores:
+        the probability of a beginning is that of all sentences that begin so.
+
+    Raises:
+        ValueError: If an argument is out of range, or logits are infinite or not a number.
+    """
+    _check(beam_size, n_best, length_penalty)
+    penalty = choose(LENGTH_PENALTIES, length_penalty_kind, field="length_penalty_kind")
+    divisors = [
+        penalty(max(length, 1), length_penalty) for length in range(max(max_lengths, default=0) + 1)
+    ]
+    sentences = [
+        _Sentence(max_length, min_length, beam_size, n_best, divisors)
+        for max_length, min_length in _lengths(max_lengths, min_lengths)
+    ]
+    forbidden = torch.tensor(sorted({bos_id, *forbidden_ids}), device=device)
+    history = _History()
+    batch = sentences
+    ids = torch.full((len(batch),), bos_id, device=device)
+    # Sums in float64: the float32 sum of a long sentence would differ from its scoring.
+    scores = torch.zeros(len(batch), 1, dtype=torch.float64, device=device)
+    while batch:
+        logits, state = step(ids, state)
+        history.attend(state.alignment if keep_alignment else None)
+        no_end = [sentence.min_length > len(history) for sentence in batch]
+        candidates = _best_candidates(logits, scores, beam_size, forbidden, eos_id, no_end)
+        ends = (candidates.ids == eos_id) & (candidates.scores > -math.inf)
+        _set_aside(batch, candidates, ends, len(history))
+        survivors = _survivors(candidates, ends, beam_size)
+        staying = _staying(batch, survivors, scores, len(history))
+        if not staying:
+            break
+        if len(staying) < len(batch):
+            indices = torch.tensor(staying, device=device)
+            batch = [batch[index] for index in staying]
+            state = state.select_sentences(indices)
+            survivors = _Candidates(*(part.index_select(0, indices) for part in survivors))
+        scores, ids, rows = survivors.scores, survivors.ids.flatten(), survivors.rows.flatten()
+        if not _is_identity(rows, logits.shape[0]):
+            state = state.select(rows)
+        history.append(ids, rows)
+    return _hypotheses(sentences, history)
+
+
+def _check(beam_size: int, n_best: int, length_penalty: float) -> None:
+    if beam_size < 1:
+        raise ValueError(f"`beam_size` must be at least 1, but is {beam_size}.")
+    if not 1 <= n_best <= beam_size:
+        raise ValueError(f"`n_best` must be from 1 to `beam_size` ({beam_size}), but is {n_best}.")
+    if not 0 <= length_penalty <= 10:  # far from where floats overflow
+        raise ValueError(f"`length_penalty` must be from 0 to 10, but is {length_penalty}.")
+
+
+def _lengths(max_lengths: Sequence[int], min_lengths: Sequence[int] | int) -> list[tuple[int, int]]:
+    if isinstance(min_lengths, int):
+        min_lengths = [min_lengths] * len(max_lengths)
+    if len(min_lengths) != len(max_lengths):
+        raise ValueError(
+            f"`min_lengths` must have one length for each of {len(max_lengths)} sentences, "
+            f"but has {len(min_lengths)}."
+        )
+    for max_length in max_lengths:
+        if max_length < 1:
+            raise ValueError(f"`max_lengths` must be at least 1, but one is {max_length}.")
+    for min_length in min_lengths:
+        if min_length < 0:
+            raise ValueError(f"`min_lengths` must be at least 0, but one is {min_length}.")
+    return list(zip(max_lengths, min_lengths, strict=True))
+
+
+class _Candidates(NamedTuple):
+    """Continuations of each sentence's rows, best first; each field is [batch, candidates]."""
+
+    scores: Tensor  # log-probability, -inf if there is no such candidate
+    ids: Tensor
+    rows: Tensor  # the row of the step that it continues, counted over the batch
+
+
+def _best_candidates(
+    logits: Tensor,
+    scores: Tensor,
+    beam_size: int,
+    forbidden_ids: Tensor,
+    eos_id: int,
+    no_end: list[bool],
+) -> _Candidates:
+    """The best continuations of each sentence, enough for `beam_size` of them not to end."""
+    num_sentences, width = scores.shape
+    # Of one row at most beam_size candidates live on and one ends.
+    num_kept = min(beam_size + 1 + len(forbidden_ids), logits.shape[1])
+    kept_ids = best_ids(logits, num_kept)
+    kept = log_probabilities(logits, kept_ids)  # [rows, num_kept]
+    forbidden = (kept_ids.unsqueeze(-1) == forbidden_ids).any(dim=-1)
+    kept = kept.masked_fill(forbidden, -math.inf)
+    totals = (kept.view(num_sentences, width, num_kept) + scores.unsqueeze(-1)).flatten(1)
+    kept_ids = kept_ids.view(num_sentences, width * num_kept)
+    if any(no_end):
+        early = torch.tensor(no_end, device=totals.device).unsqueeze(-1) & (kept_ids == eos_id)
+        totals.masked_fill_(early, -math.inf)
+    # Twice the beam: even if half of the candidates end here, beam_size live on.
+    # Greedy search needs no second candidate, since it is done when the first one ends.
+    num_candidates = min(2 * beam_size if beam_size > 1 else 1, totals.shape[1])
+    # A stable sort: of equal candidates, those of the better row and then the lower id come first.
+    totals, order = totals.sort(dim=1, descending=True, stable=True)
+    totals, order = totals[:, :num_candidates], order[:, :num_candidates]
+    first_rows = torch.arange(0, num_sentences * width, width, device=order.device).unsqueeze(-1)
+    rows = order.div(num_kept, rounding_mode="floor") + first_rows
+    return _Candidates(totals, kept_ids.gather(1, order), rows)
+
+
+def _set_aside(
+    sentences: "list[_Sentence]", candidates: _Candidates, ends: Tensor, position: int
+) -> None:
+    """Gives each sentence its hypotheses that end, or are cut off, at this position."""
+    beam_size = sentences[0].beam_size
+    stopped = ends[:, :beam_size].nonzero().tolist()
+    for index, sentence in enumerate(sentences):
+        if sentence.max_length == position + 1:
+            width = min(beam_size, ends.shape[1])
+            stopped.extend([index, rank] for rank in range(width) if not ends[index, rank])
+    if not stopped:
+        return
+    scores, ids, rows, ended = (part.tolist() for part in (*candidates, ends))
+    for index, rank in stopped:
+        leaf = _Leaf(
+            log_probability=scores[index][rank],
+            position=position,
+            row=rows[index][rank],
+            last_id=ids[index][rank],
+            truncated=not ended[index][rank],
+        )
+        sentences[index].add(leaf)
+
+
+def _survivors(candidates: _Candidates, ends: Tensor, beam_size: int) -> _Candidates:
+    """The best `beam_size` candidates that do not end."""
+    scores = candidates.scores.masked_fill(ends, -math.inf)
+    if scores.shape[1] > 1:
+        scores, order = scores.sort(dim=1, descending=True, stable=True)
+        order = order[:, :beam_size]
+        ids, rows = candidates.ids.gather(1, order), candidates.rows.gather(1, order)
+        return _Candidates(scores[:, :beam_size], ids, rows)
+    return candidates._replace(scores=scores)
+
+
+def _staying(
+    sentences: "list[_Sentence]", survivors: _Candidates, scores: Tensor, position: int
+) -> list[int]:
+    """Places in the batch of the sentences that are not done."""
+    staying = []
+    width = scores.shape[1]
+    for index, best in enumerate(survivors.scores[:, 0].tolist()):
+        sentence = sentences[index]
+        if math.isnan(best):
+            raise ValueError("The step function gave logits that are infinite or not a number.")
+        if best == -math.inf and not sentence.leaves:  # nothing may follow: what there is counts
+            for row, score in enumerate(scores[index].tolist(), index * width):
+                sentence.add(_Leaf(score, position, row, last_id=None, truncated=True))
+        elif not sentence.is_done(best, position + 1):
+            staying.append(index)
+    return staying
+
+
+def _is_identity(rows: Tensor, num_rows: int) -> bool:
+    return len(rows) == num_rows and torch.equal(rows, torch.arange(num_rows, device=rows.device))
+
+
+class _Leaf(NamedTuple):
+    """A hypothesis that grows no more, hanging in the history."""
+
+    log_probability: float
+    position: int  # of the last step
+    row: int  # of the last step
+    last_id: int | None  # what that step added; None if it could not add anything
+    truncated: bool
+
+    @property
+    def length(self) -> int:
+        return self.position + (self.last_id is not None)
+
+
+@dataclass
+class _Sentence:
+    """What the search keeps of one sentence besides its rows."""
+
+    max_length: int
+    min_length: int
+    beam_size: int
+    n_best: int
+    divisors: list[float]  # length penalty of each length
+    leaves: list[_Leaf] = field(default_factory=list)
+    num_ended: int = 0
+    score_to_beat: float = -math.inf  # the n-th best of those that ended
+
+    def score(self, leaf: _Leaf) -> float:
+        return leaf.log_probability / self.divisors[leaf.length]
+
+    def add(self, leaf: _Leaf) -> None:
+        if leaf.log_probability == -math.inf:
+            return
+        self.leaves.append(leaf)
+        self.num_ended += not leaf.truncated
+        if self.num_ended >= self.n_best:
+            self.score_to_beat = self.score(self.best()[-1])
+
+    def is_done(self, best_living: float, length: int) -> bool:
+        # Log-probabilities only fall, and no length has a larger divisor than the longest.
+        reachable = best_living / self.divisors[self.max_length]
+        return (
+            length == self.max_length
+            or self.num_ended >= self.beam_size
+            or reachable <= self.score_to_beat  # also when nothing lives: both may be -inf
+        )
+
+    def best(self) -> list[_Leaf]:
+        # A stable sort: of equal scores, the one found first comes first.
+        ranked = sorted(self.leaves, key=lambda leaf: (leaf.truncated, -self.score(leaf)))
+        return ranked[: self.n_best]
+
+
+class _History:
+    """Ids and parents of every step, from which the returned hypotheses are read at the end."""
+
+    def __init__(self) -> None:
+        self.ids: list[Tensor] = []  # of each step, [rows after it]
+        self.parents: list[Tensor] = []  # of each step, [rows after it], rows before it
+        self.alignments: list[Tensor] = []  # of each step, [rows before it, source_length]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def attend(self, alignment: Tensor | None) -> None:
+        if alignment is not None:
+            self.alignments.append(alignment)
+
+    def append(self, ids: Tensor, parents: Tensor) -> None:
+        self.ids.append(ids)
+        self.parents.append(parents)
+
+    def trace(self, leaves: list[_Leaf]) -> list[tuple[list[int], list[int]]]:
+        """Ids of each leaf, and the row that each id was chosen in."""
+        all_ids = [ids.tolist() for ids in self.ids]
+        all_parents = [parents.tolist() for parents in self.parents]
+        paths = []
+        for leaf in leaves:
+            row = leaf.row
+            ids, rows = ([], []) if leaf.last_id is None else ([leaf.last_id], [row])
+            for position in range(leaf.position - 1, -1, -1):
+                ids.append(all_ids[position][row])
+                row = all_parents[position][row]
+                rows.append(row)
+            paths.append((ids[::-1], rows[::-1]))
+        return paths
+
+    def read_alignments(self, paths: list[list[int]]) -> list[Tensor] | list[None]:
+        """[target_length, source_length] for the rows of each path."""
+        if not self.alignments:
+            return [None] * len(paths)
+        longest = max(map(len, paths))
+        padded = self.alignments[0].new_zeros(len(paths), longest, self.alignments[0].shape[1])
+        for position in range(longest):
+            owners = [index for index, path in enumerate(paths) if len(path) > position]
+            alignment = self.alignments[position][[paths[index][position] for index in owners]]
+            padded[owners, position, : alignment.shape[1]] = alignment
+        padded = padded.cpu()
+        return [padded[index, : len(path)].clone() for index, path in enumerate(paths)]
+
+
+def _hypotheses(sentences: list[_Sentence], history: _History) -> list[list[Hypothesis]]:
+    leaves = [sentence.best() for sentence in sentences]
+    paths = history.trace([leaf for best in leaves for leaf in best])
+    alignments = history.read_alignments([rows for _, rows in paths])
+    found = iter(zip(paths, alignments, strict=True))
+    hypotheses: list[list[Hypothesis]] = []
+    for sentence, best in zip(sentences, leaves, strict=True):
+        hypotheses.append([])
+        for leaf in best:
+            (ids, _), alignment = next(found)
+            hypotheses[-1].append(
+                Hypothesis(
+                    ids, leaf.log_probability, sentence.score(leaf), alignment, leaf.truncated
+                )
+            )
+    return hypotheses

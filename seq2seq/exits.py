@@ -1,0 +1,45 @@
+"""How a command ends: an exit code, and at most one line on standard error."""
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+FAILURE, INTERRUPTED, CLOSED_PIPE = 2, 130, 141  # the last two as a shell counts signals
+
+
+def run_command(command: Callable[[], Any]) -> int:
+    """Calls `command`; turns a user's mistake into one sentence and 2, an interruption into 130.
+
+    A closed pipe, as by `| head`, ends quietly. Other errors are bugs and pass.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        command()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _fail("interrupted.", INTERRUPTED)
+    except BrokenPipeError:
+        # What is left in the buffer would raise the same error when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+    except SystemExit as error:  # after --help
+        return error.code if isinstance(error.code, int) else 0
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            return _fail(str(error))
+        return _fail(f"{error.filename}: {error.strerror}.")
+    except ValueError as error:
+        # The package's own errors speak to users.
+        if not type(error).__module__.startswith("seq2seq."):
+            raise
+        return _fail(str(error))
+    return 0
+
+
+def _fail(message: str, code: int = FAILURE) -> int:
+    print("seq2seq:", " ".join(message.split()), file=sys.stderr)
+    return code

@@ -1,0 +1,82 @@
+"""The model card: what a folder translates, how well, and how to use it, for people."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seq2seq.config import CorpusConfig, Recipe
+
+
+def write_model_card(recipe: Recipe, scores: Mapping[str, Any], folder: Path) -> str:
+    """Writes README.md of a model directory.
+
+    Args:
+        scores: For each set of sentences the scores by name, each with `value` and `signature`;
+            whatever else stands there is left to `scores.json`.
+        folder: The directory; the card shows its name only.
+    """
+    name = folder.name
+    source, target = recipe.source_language, recipe.target_language
+    model = recipe.model
+    context = (
+        "a fixed-length context"
+        if model.attention == "none"
+        else f"{model.attention.capitalize()} attention"
+    )
+    return f"""---
+language: ["{source}", "{target}"]
+library_name: seq2seq
+pipeline_tag: translation
+---
+
+# {recipe.name}: {source} to {target}
+
+A recurrent translation model: {model.cell.upper()} cells with {context}, {model.encoder_layers}
+encoder and {model.decoder_layers} decoder layer(s) of {model.hidden_size} units. `recipe.yaml` has
+every setting; `seq2seq train --config {name}/recipe.yaml` runs it again.
+
+## Corpus
+
+{_describe_corpus(recipe.corpus)}
+
+## Scores
+
+{_score_table(scores) or "Not evaluated yet."}
+
+## Use
+
+From the folder that holds this one:
+
+```
+seq2seq translate {name} < input.{source} > output.{target}
+```
+
+```python
+from seq2seq import Translator
+
+translator = Translator.load("{name}")
+print(translator.translate("...").text)
+```
+"""
+
+
+def _describe_corpus(corpus: CorpusConfig) -> str:
+    if corpus.hub:
+        parts = (corpus.hub, corpus.hub_configuration, corpus.hub_revision)
+        return f"The data set `{' '.join(part for part in parts if part)}` of the datasets hub."
+    if corpus.train:
+        files = [corpus.train] if isinstance(corpus.train, str) else corpus.train
+        return "Line-aligned files: " + ", ".join(f"`{name}`" for name in files) + "."
+    return "The phrasebook that ships with seq2seq."
+
+
+def _score_table(scores: Mapping[str, Any]) -> str:
+    rows = [
+        f"| {name} | {score.get('name', metric)} | {score['value']:.2f} | `{score['signature']}` |"
+        for name, metrics in scores.items()
+        if isinstance(metrics, Mapping)
+        for metric, score in metrics.items()
+        if isinstance(score, Mapping) and {"value", "signature"} <= score.keys()
+    ]
+    header = ["| set | score | value | signature (sacreBLEU) |", "|---|---|---|---|"]
+    return "\n".join(header + rows) if rows else ""

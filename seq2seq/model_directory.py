@@ -1,0 +1,301 @@
+"""Saves and loads a whole translator, recipe, weights and tokenizers, as one folder.
+
+    recipe.yaml         format_version, the whole recipe, and `decode`: what was measured at the end
+                        of training about decoding, such as `bfloat16: true`
+    model.safetensors   the weights in float32, one entry per tensor, tied ones once
+    shared.model        the SentencePiece model of both sides, or source.model and target.model
+    scores.json         scores of development and test sets; for people and reports, never needed
+    README.md           the model card
+
+Loading executes nothing that stands in the folder, and checks everything before it is used.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from seq2seq.config import ConfigurationError, Recipe
+from seq2seq.data.tokenizer import Tokenizer, Tokenizers
+from seq2seq.model_card import write_model_card
+from seq2seq.models.encoder_decoder import EncoderDecoder, build_model
+from seq2seq.recipe_yaml import recipe_from_yaml, recipe_to_yaml, values_from_yaml
+
+RECIPE_FILE, WEIGHTS_FILE, SCORES_FILE, CARD_FILE = (
+    "recipe.yaml",
+    "model.safetensors",
+    "scores.json",
+    "README.md",
+)
+_MAX_RECIPE_BYTES = 1_000_000
+
+
+class ModelDirectoryError(ConfigurationError):
+    """A folder that is no model directory, or a damaged one; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """What a model directory holds."""
+
+    recipe: Recipe
+    model: EncoderDecoder
+    """In evaluation mode, float32, in main memory."""
+    tokenizers: Tokenizers
+    decode: Mapping[str, Any]
+    """What training recorded about decoding; `bfloat16` is true where it loses no quality."""
+
+
+def save_model_directory(
+    path: str | os.PathLike[str],
+    recipe: Recipe,
+    model_state: Mapping[str, Tensor],
+    tokenizers: Tokenizers,
+    *,
+    scores: Mapping[str, Any] | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes a model directory; whoever reads meanwhile sees whole files, old or new.
+
+    Args:
+        path: The folder, made if it is not there; other files in it stay.
+        model_state: The network's `state_dict`.
+        scores: Plain values by name of the set, for `scores.json` and the model card.
+        extra: The `decode` section of recipe.yaml.
+    """
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    models = _tokenizer_bytes(tokenizers)
+    model = _empty_model(recipe, tokenizers)
+    tensors = {
+        name: model_state[name].detach().to("cpu", torch.float32).contiguous().clone()
+        for name in _unique_shapes(model)
+    }
+    metadata = {"format": "pt", **{name: _digest(data) for name, data in models.items()}}
+    files = {
+        **models,
+        WEIGHTS_FILE: safetensors.torch.save(tensors, metadata=metadata),
+        SCORES_FILE: _to_json(scores or {}),
+        CARD_FILE: write_model_card(recipe, scores or {}, folder).encode(),
+        RECIPE_FILE: recipe_to_yaml(recipe, decode=dict(extra or {})).encode(),
+    }
+    _write_files(folder, files)
+    for stale in {"shared.model", "source.model", "target.model"} - set(models):
+        (folder / stale).unlink(missing_ok=True)
+
+
+def update_scores(path: str | os.PathLike[str], recipe: Recipe, scores: Mapping[str, Any]) -> None:
+    """Adds scores to those of a model directory, in `scores.json` and in the model card."""
+    folder = Path(path)
+    merged = {**read_scores(folder), **scores}
+    card = write_model_card(recipe, merged, folder).encode()
+    _write_files(folder, {SCORES_FILE: _to_json(merged), CARD_FILE: card})
+
+
+def read_scores(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads `scores.json`; empty if there is none."""
+    try:
+        scores = json.loads((Path(path) / SCORES_FILE).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return scores if isinstance(scores, dict) else {}
+
+
+def load_model_directory(path: str | os.PathLike[str]) -> LoadedModel:
+    """Reads a model directory.
+
+    Raises:
+        ModelDirectoryError: If it is none, or something in it is missing, foreign or damaged.
+    """
+    folder = Path(path)
+    recipe, decode = _load_recipe(folder)
+    tokenizers = _load_tokenizers(folder)
+    try:
+        model = _empty_model(recipe, tokenizers)
+    except ConfigurationError as error:
+        raise ModelDirectoryError(f"{folder / RECIPE_FILE}: {error}") from error
+    _load_weights(folder, model)
+    return LoadedModel(recipe, model.eval(), tokenizers, decode)
+
+
+def _load_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:
+    if not folder.exists():
+        raise ModelDirectoryError(f"no model directory at {folder}.")
+    if not folder.is_dir():
+        raise ModelDirectoryError(
+            f"{folder} is a file, but a model directory is a folder that holds {RECIPE_FILE}."
+        )
+    file = folder / RECIPE_FILE
+    data = _read(file)
+    try:
+        if len(data) > _MAX_RECIPE_BYTES:
+            raise ConfigurationError("the file is too large to be a recipe.")
+        text = data.decode()
+        values = values_from_yaml(text)
+        if "format_version" not in values:
+            raise ConfigurationError("`format_version` is missing; this is no recipe of seq2seq.")
+        recipe = recipe_from_yaml(text)
+        decode = values.get("decode") or {}
+        if not isinstance(decode, dict) or not isinstance(decode.get("bfloat16", False), bool):
+            raise ConfigurationError("`decode.bfloat16` must be true or false.")
+    except UnicodeDecodeError as error:
+        raise ModelDirectoryError(f"{file}: the text is not UTF-8.") from error
+    except ConfigurationError as error:
+        raise ModelDirectoryError(f"{file}: {error}") from error
+    return recipe, decode
+
+
+def _load_tokenizers(folder: Path) -> Tokenizers:
+    if (folder / "shared.model").exists():
+        shared = _load_tokenizer(folder / "shared.model")
+        return Tokenizers(shared, shared)
+    if not (folder / "source.model").exists():
+        raise ModelDirectoryError(
+            f"{folder} is no model directory: shared.model, or source.model and target.model, "
+            f"are missing."
+        )
+    return Tokenizers(
+        _load_tokenizer(folder / "source.model"), _load_tokenizer(folder / "target.model")
+    )
+
+
+def _load_tokenizer(file: Path) -> Tokenizer:
+    data = _read(file)
+    try:
+        return Tokenizer.from_bytes(data)
+    except ConfigurationError as error:
+        raise ModelDirectoryError(f"{file}: {error}") from error
+
+
+def _load_weights(folder: Path, model: nn.Module) -> None:
+    """Replaces the empty tensors of `model` by those of the folder."""
+    file = folder / WEIGHTS_FILE
+    if not file.is_file():
+        raise ModelDirectoryError(f"{folder} is no model directory: {WEIGHTS_FILE} is missing.")
+    try:
+        with safetensors.safe_open(file, framework="pt") as weights:
+            _check_tokenizers(folder, weights.metadata() or {})
+            _check_shapes(file, weights, _unique_shapes(model))
+            tensors = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ModelDirectoryError(f"{file} is no safetensors file, or damaged.") from error
+    aliases = _aliases(model)
+    tensors |= {alias: tensors[name] for alias, name in aliases.items()}
+    model.load_state_dict(tensors, assign=True)
+    for alias, name in aliases.items():  # assigning has torn tied parameters apart
+        owner, _, attribute = alias.rpartition(".")
+        setattr(model.get_submodule(owner), attribute, model.get_parameter(name))
+
+
+def _check_tokenizers(folder: Path, metadata: Mapping[str, str]) -> None:
+    for name in ("shared.model", "source.model", "target.model"):
+        if name in metadata and _digest(_read(folder / name)) != metadata[name]:
+            raise ModelDirectoryError(
+                f"{folder / name} does not fit {WEIGHTS_FILE}: "
+                f"the weights were trained with another tokenizer."
+            )
+
+
+def _check_shapes(file: Path, weights: Any, expected: Mapping[str, list[int]]) -> None:
+    names = set(weights.keys())
+    for name in [n for n in expected if n not in names]:
+        raise ModelDirectoryError(f"{file} lacks the weights `{name}`.")
+    for name in sorted(names - set(expected)):
+        raise ModelDirectoryError(
+            f"{file} has weights `{name}`, for which the recipe has no place."
+        )
+    for name, shape in expected.items():
+        entry = weights.get_slice(name)
+        if list(entry.get_shape()) != shape:
+            raise ModelDirectoryError(
+                f"{file}: `{name}` has the shape {list(entry.get_shape())}, "
+                f"but recipe and tokenizers make it {shape}."
+            )
+        if entry.get_dtype() != "F32":
+            raise ModelDirectoryError(
+                f"{file}: `{name}` must be float32 (F32), but is {entry.get_dtype()}."
+            )
+
+
+def _empty_model(recipe: Recipe, tokenizers: Tokenizers) -> EncoderDecoder:
+    """The network without memory behind its weights."""
+    with torch.device("meta"):
+        return build_model(
+            recipe.model, tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size
+        )
+
+
+def _unique_shapes(model: nn.Module) -> dict[str, list[int]]:
+    """Shapes of all weights by name; tied ones stand once, under their first name."""
+    aliases = _aliases(model)
+    return {n: list(t.shape) for n, t in model.state_dict().items() if n not in aliases}
+
+
+def _aliases(model: nn.Module) -> dict[str, str]:
+    """Further names of tied parameters, and the first name of each."""
+    first: dict[int, str] = {}
+    aliases = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if first.setdefault(id(parameter), name) != name:
+            aliases[name] = first[id(parameter)]
+    return aliases
+
+
+def _tokenizer_bytes(tokenizers: Tokenizers) -> dict[str, bytes]:
+    if tokenizers.shared:
+        return {"shared.model": tokenizers.source.to_bytes()}
+    return {
+        "source.model": tokenizers.source.to_bytes(),
+        "target.model": tokenizers.target.to_bytes(),
+    }
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _to_json(scores: Mapping[str, Any]) -> bytes:
+    plain = json.dumps(scores, indent=2, ensure_ascii=False, default=_to_plain)
+    return (plain + "\n").encode()
+
+
+def _to_plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return str(value)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        raise ModelDirectoryError(
+            f"{file.parent} is no model directory: {file.name} is missing."
+        ) from None
+    except OSError as error:
+        raise ModelDirectoryError(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Writes all files beside their places, then moves them there one after the other."""
+    temporary = {name: folder / f".{name}.{os.getpid()}.part" for name in files}
+    try:
+        for name, data in files.items():
+            with open(temporary[name], "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        for name in files:
+            os.replace(temporary[name], folder / name)
+    finally:
+        for part in temporary.values():
+            part.unlink(missing_ok=True)

@@ -1,0 +1,148 @@
+"""Recurrent cells: one step of a tanh RNN, a GRU or an LSTM.
+
+To add a cell, write a subclass of `Cell` and one line of `CELLS`. Parameters have the names, shapes
+and gate order of torch's own cells, so weights can be exchanged with `torch.nn.LSTM` and its like.
+"""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from seq2seq.models.products import Linear, linear
+
+CellState = tuple[Tensor, ...]
+"""The hidden state, and for an LSTM the memory cell after it; each [rows, hidden_size], float32."""
+
+
+class Cell(nn.Module):
+    """Weights and one step of a recurrent layer.
+
+    Recurrent weights start orthogonal, one matrix per gate (Saxe et al., 2014,
+    https://arxiv.org/abs/1312.6120), input weights uniform after Glorot and Bengio (2010), and
+    biases at 0.
+
+    Args:
+        input_size: Features of each input.
+        hidden_size: Features of the hidden state.
+    """
+
+    num_gates: ClassVar[int]
+    num_states: ClassVar[int] = 1
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.hidden_size = hidden_size
+        gates = self.num_gates * hidden_size
+        self.weight_ih = nn.Parameter(torch.empty(gates, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(gates, hidden_size))
+        self.bias_ih = nn.Parameter(torch.empty(gates))
+        self.bias_hh = nn.Parameter(torch.empty(gates))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws new weights."""
+        for weight in self.weight_ih.chunk(self.num_gates):
+            nn.init.xavier_uniform_(weight)
+        for weight in self.weight_hh.chunk(self.num_gates):
+            nn.init.orthogonal_(weight)
+        nn.init.zeros_(self.bias_ih)
+        nn.init.zeros_(self.bias_hh)
+
+    def project(self, inputs: Tensor) -> Tensor:
+        """The share of the inputs in the gates, for any number of steps at once.
+
+        Args:
+            inputs: [..., input_size].
+
+        Returns:
+            [..., num_gates * hidden_size].
+        """
+        return linear(inputs, self.weight_ih, self.bias_ih)
+
+    def forward(self, projected: Tensor, state: CellState, linear: Linear = linear) -> CellState:
+        """Takes one step.
+
+        Args:
+            projected: What `project` gave for the inputs of this step, [rows, gates * hidden_size].
+            state: The state before the step, each [rows, hidden_size].
+            linear: The product to use; loops give `DeferredProducts`.
+
+        Returns:
+            The state after the step.
+        """
+        recurrent = linear(state[0], self.weight_hh, self.bias_hh)
+        dtype = state[0].dtype  # sums and states are float32 even where products are not
+        return self.update(projected.to(dtype), recurrent.to(dtype), state)
+
+    def update(self, projected: Tensor, recurrent: Tensor, state: CellState) -> CellState:
+        """The cell's equations, given the shares of input and state in its gates."""
+        raise TypeError(f"{type(self).__name__} has no equations of its own.")
+
+    def start(self, rows: int) -> CellState:
+        """A state of zeros, each [rows, hidden_size]."""
+        zeros = self.bias_hh.new_zeros(rows, self.hidden_size, dtype=_state_dtype(self.bias_hh))
+        return (zeros,) * self.num_states
+
+
+class TanhCell(Cell):
+    """`h' = tanh(W x + b + U h + d)` (Elman, 1990)."""
+
+    num_gates = 1
+
+    def update(self, projected: Tensor, recurrent: Tensor, state: CellState) -> CellState:
+        """See `Cell.update`."""
+        return (torch.tanh(projected + recurrent),)
+
+
+class GRUCell(Cell):
+    """Gated recurrent unit (Cho et al., 2014, https://arxiv.org/abs/1406.1078), as torch writes it.
+
+    The reset gate multiplies `U h + d` rather than `h`; the gates are reset, update, new.
+    """
+
+    num_gates = 3
+
+    def update(self, projected: Tensor, recurrent: Tensor, state: CellState) -> CellState:
+        """See `Cell.update`."""
+        (hidden,) = state
+        input_reset_update, input_new = projected.split([2 * self.hidden_size, self.hidden_size], 1)
+        state_reset_update, state_new = recurrent.split([2 * self.hidden_size, self.hidden_size], 1)
+        reset, update = torch.sigmoid(input_reset_update + state_reset_update).chunk(2, 1)
+        new = torch.tanh(input_new + reset * state_new)
+        return (torch.lerp(new, hidden, update),)
+
+
+class LSTMCell(Cell):
+    """Long short-term memory (Hochreiter and Schmidhuber, 1997) with a forget gate.
+
+    Gates stand in torch's order input, forget, new, output. The forget bias starts at 1, so that
+    memory lasts from the beginning (Jozefowicz et al., 2015,
+    https://proceedings.mlr.press/v37/jozefowicz15.html).
+    """
+
+    num_gates = 4
+    num_states = 2
+
+    def reset_parameters(self) -> None:
+        """Draws new weights and opens the forget gate."""
+        super().reset_parameters()
+        with torch.no_grad():
+            self.bias_ih[self.hidden_size : 2 * self.hidden_size].fill_(1.0)
+
+    def update(self, projected: Tensor, recurrent: Tensor, state: CellState) -> CellState:
+        """See `Cell.update`."""
+        _, memory = state
+        gates = projected + recurrent
+        input_gate, forget_gate = torch.sigmoid(gates[:, : 2 * self.hidden_size]).chunk(2, 1)
+        new, output_gate = gates[:, 2 * self.hidden_size :].chunk(2, 1)
+        memory = torch.addcmul(forget_gate * memory, input_gate, torch.tanh(new))
+        return torch.sigmoid(output_gate) * torch.tanh(memory), memory
+
+
+CELLS: dict[str, type[Cell]] = {"rnn": TanhCell, "gru": GRUCell, "lstm": LSTMCell}
+
+
+def _state_dtype(weights: Tensor) -> torch.dtype:
+    """States stay in float32 when the weights are below it, and in float64 when they are."""
+    return torch.promote_types(weights.dtype, torch.float32)

@@ -1,0 +1,102 @@
+"""Matrix products of the recurrent loops, whose weight gradients are formed once.
+
+A loop over time multiplies by the same weights at every step. Automatic differentiation would form
+one weight gradient per step and add them up; `DeferredProducts` keeps the factors of each step and
+forms the sum as a single product when the backward pass of the loop has ended.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+Linear = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""Maps (inputs [..., in], weight [out, in], bias [out] or None) to [..., out]."""
+
+
+def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`torch.nn.functional.linear` in the precision of the weights, which may be low."""
+    return functional.linear(inputs.to(weight.dtype), weight, bias)
+
+
+class DeferredProducts:
+    """Acts like `linear`; gradients of weight and bias are formed once, after the loop.
+
+    One object serves one loop of one forward pass. For the weights `W` of a loop with inputs `x_t`
+    and output gradients `g_t`, the gradient is `sum_t g_t^T x_t`, which equals the product of the
+    two stacked matrices `[g_1; g_2; ...]^T [x_1; x_2; ...]`.
+    """
+
+    def __init__(self) -> None:
+        self._tapes: dict[int, _Tape] = {}
+
+    def __call__(self, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Returns `inputs @ weight.T + bias`, [..., out]."""
+        if not (torch.is_grad_enabled() and weight.requires_grad):
+            return linear(inputs, weight, bias)
+        tape = self._tapes.get(id(weight))
+        if tape is None:
+            tape = self._tapes[id(weight)] = _Tape(weight, bias)
+        return _Product.apply(inputs, tape.anchor, tape)
+
+
+class _Tape:
+    """Factors of one weight's products, collected while the backward pass walks the loop."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        device = weight.device.type
+        low = torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if low else weight.dtype
+        self.original = weight  # keeps id(weight) from being used again while the tape lives
+        self.weight = weight.detach().to(dtype)
+        self.bias = None if bias is None else bias.detach().to(dtype)
+        self.inputs: list[Tensor] = []
+        self.gradients: list[Tensor] = []
+        self.anchor = _WeightGradient.apply(weight, bias, self)
+
+
+class _WeightGradient(torch.autograd.Function):
+    """Its output is an input of every product, so its backward runs after all of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, bias: Tensor | None, tape: _Tape) -> Tensor:
+        ctx.tape = tape
+        return weight.new_zeros(())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, _: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        tape: _Tape = ctx.tape
+        weight_needed, bias_needed, _tape_needed = ctx.needs_input_grad
+        gradients = torch.cat(tape.gradients)
+        inputs = torch.cat(tape.inputs)
+        tape.gradients.clear()
+        tape.inputs.clear()
+        dtype = tape.original.dtype
+        weight_gradient = (gradients.t() @ inputs).to(dtype) if weight_needed else None
+        bias_gradient = gradients.sum(0, dtype=dtype) if bias_needed else None
+        return weight_gradient, bias_gradient, None
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, anchor: Tensor, tape: _Tape) -> Tensor:
+        low_inputs = inputs.to(tape.weight.dtype)
+        ctx.tape, ctx.input_dtype = tape, inputs.dtype
+        ctx.save_for_backward(low_inputs)
+        with torch.autocast(inputs.device.type, enabled=False):
+            return functional.linear(low_inputs, tape.weight, tape.bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        tape: _Tape = ctx.tape
+        (inputs,) = ctx.saved_tensors
+        gradient = gradient.to(tape.weight.dtype)
+        tape.inputs.append(inputs.reshape(-1, inputs.shape[-1]))
+        tape.gradients.append(gradient.reshape(-1, gradient.shape[-1]))
+        input_gradient = (gradient @ tape.weight).to(ctx.input_dtype)
+        return input_gradient, tape.weight.new_zeros((), dtype=tape.original.dtype), None

@@ -1,0 +1,59 @@
+"""A recurrent layer over packed sequences: one cell, carried through time in one direction.
+
+Packed means: the rows of step 0 first, then those of step 1 and so on, sentences sorted by length,
+so that padding takes no part. Knows nothing of embeddings or languages.
+"""
+
+import torch
+from torch import Tensor
+
+from seq2seq.models.cells import Cell, CellState
+from seq2seq.models.products import DeferredProducts
+
+
+def run_recurrence(
+    cell: Cell,
+    projected: Tensor,
+    batch_sizes: list[int],
+    state: CellState,
+    *,
+    reverse: bool = False,
+) -> tuple[Tensor, CellState]:
+    """Carries a state through all steps of a batch.
+
+    Args:
+        cell: The cell of the layer.
+        projected: `cell.project` of the packed inputs, [sum of batch_sizes, gates * hidden_size].
+        batch_sizes: Rows that are alive at each step, never growing.
+        state: The state to start from, each [batch_sizes[0], hidden_size].
+        reverse: Runs from the last step to the first; shorter sentences join when they end.
+
+    Returns:
+        The packed hidden states, [sum of batch_sizes, hidden_size], and the state after each
+        sentence's last step in the direction of the run, each [batch_sizes[0], hidden_size].
+    """
+    linear = DeferredProducts()
+    steps = list(projected.split(batch_sizes))
+    outputs: list[Tensor] = []
+    if reverse:
+        initial, rows = state, 0
+        state = tuple(part[:0] for part in initial)
+        for step in reversed(steps):
+            if len(step) > rows:
+                joining = (part[rows : len(step)] for part in initial)
+                state = tuple(map(torch.cat, zip(state, joining, strict=True)))
+                rows = len(step)
+            state = cell(step, state, linear)
+            outputs.append(state[0])
+        return torch.cat(outputs[::-1]), state
+
+    finished: list[CellState] = []  # states of sentences that ended, the shortest first
+    for step in steps:
+        if len(step) < len(state[0]):
+            finished.append(tuple(part[len(step) :] for part in state))
+            state = tuple(part[: len(step)] for part in state)
+        state = cell(step, state, linear)
+        outputs.append(state[0])
+    finished.append(state)
+    final = tuple(torch.cat(parts) for parts in zip(*finished[::-1], strict=True))
+    return torch.cat(outputs), final

@@ -1,0 +1,161 @@
+"""How every command reads its options: one rule of spelling, no abbreviations, one-line errors.
+
+Options come from the arguments of functions and the fields of dataclasses, their help from the
+docstrings. Underscores are the spelling; hyphens are accepted, here and nowhere else.
+"""
+
+import argparse
+import dataclasses
+import re
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+
+from seq2seq.config import ConfigurationError
+from seq2seq.recipe_yaml import describe_type, suggestion
+
+
+class Options:
+    """The options of one command.
+
+    Args:
+        command: As the user types it, such as "seq2seq translate".
+        description: What the command does; stands at the top of its help.
+    """
+
+    def __init__(self, command: str, description: str) -> None:
+        set_parsing_settings(docstring_parse_attribute_docstrings=True)
+        self.command = command
+        self._annotations: dict[str, Any] = {}
+        self._parser = ArgumentParser(
+            prog=command,
+            usage="%(prog)s [options]",
+            description=description,
+            exit_on_error=False,
+            allow_abbrev=False,
+        )
+
+    def add_function(self, function: Callable[..., Any], skip: Sequence[str] = ()) -> None:
+        """Adds the arguments of a function; those before `*` without a default go by position."""
+        annotations = typing.get_type_hints(function)
+        self._annotations |= {n: a for n, a in annotations.items() if n not in (*skip, "return")}
+        names = self._parser.add_function_arguments(function, as_positional=True, skip=set(skip))
+        positional = [action for action in self._parser._actions if action.dest in names]
+        for action in positional:
+            if not action.option_strings:
+                action.metavar = action.dest.upper()
+                self._parser.usage = f"{self._parser.usage} {action.metavar}"
+
+    def add_settings(self, settings: Any, *, show_defaults: bool = True) -> None:
+        """Adds the fields of a dataclass, nested ones with dots.
+
+        Args:
+            settings: Its values are shown as defaults.
+            show_defaults: Otherwise nothing is, for what is decided later.
+        """
+        cls = type(settings)
+        known = {action.dest for action in self._parser._actions}
+        self._parser.add_class_arguments(cls)
+        self._annotations |= _leaf_annotations(cls)
+        defaults = dict(_leaf_values(settings))
+        self._parser.set_defaults({n: v if show_defaults else None for n, v in defaults.items()})
+        for action in self._parser._actions:
+            if action.dest not in known and action.dest not in defaults:
+                action.help = argparse.SUPPRESS  # `--model FILE`: one place for files is enough
+
+    def parse(self, argv: Sequence[str]) -> dict[str, Any]:
+        """Returns the values that were given, and only those, as a tree.
+
+        Raises:
+            ConfigurationError: If an option is unknown or abbreviated, or a value is missing or of
+                the wrong type.
+            SystemExit: After `--help`.
+        """
+        spelled = self._spell(argv)
+        try:
+            given: Namespace = self._parser.parse_args(spelled, defaults=False)
+        except argparse.ArgumentError as error:
+            raise ConfigurationError(self._explain(str(error), spelled)) from error
+        return given.as_dict()
+
+    def _spell(self, argv: Sequence[str]) -> list[str]:
+        """Turns hyphens into underscores, bare switches into `=true`, and refuses the unknown."""
+        known = {"help", *self._annotations}
+        appendable = {
+            f"{name}+" for name, a in self._annotations.items() if list[str] in typing.get_args(a)
+        }
+        spelled = []
+        for position, token in enumerate(argv):
+            if not token.startswith("--") or token == "--":
+                spelled.append(token)
+                continue
+            typed, equals, value = token[2:].partition("=")
+            name = typed.replace("-", "_")
+            if name not in known | appendable:
+                raise ConfigurationError(
+                    f"unknown option `--{typed}`{suggestion(name, known)}".replace(
+                        "mean `", "mean `--"
+                    ).replace("or `", "or `--")
+                )
+            following = argv[position + 1] if position + 1 < len(argv) else ""
+            # A command's own switches may stand before a file name; a recipe's values may not.
+            switch = "." not in name or not following or following.startswith("--")
+            bare = not equals and following.lower() not in ("true", "false") and switch
+            if self._annotations.get(name) is bool and bare:
+                spelled.append(f"--{name}=true")
+            else:
+                spelled.append(f"--{name}{equals}{value}")
+        return spelled
+
+    def _explain(self, message: str, argv: Sequence[str]) -> str:
+        """Says in one sentence what the parser has to say at length."""
+        if match := re.search(r"[Pp]arser key \"([^\"]+)\"", message):
+            name = match[1]
+            if name in self._annotations:
+                allowed = describe_type(self._annotations[name])
+                return f"`--{name}` must be {allowed}, but is {_last_value(name, argv)!r}."
+        if match := re.search(r"argument --(\S+): expected", message):
+            allowed = describe_type(self._annotations.get(match[1], str))
+            return f"`--{match[1]}` needs a value: {allowed}."
+        if match := re.search(r"arguments are required: (.+)", message):
+            missing = ", ".join(
+                f"`--{name}`" if self._is_option(name) else name.upper()
+                for name in match[1].split(", ")
+            )
+            return f"{missing} is missing; see `{self.command} --help`."
+        if match := re.search(r"unrecognized arguments: (\S+)", message):
+            return f"unexpected argument {match[1]!r}; see `{self.command} --help`."
+        return " ".join(message.split())
+
+    def _is_option(self, name: str) -> bool:
+        return any(action.option_strings for action in self._parser._actions if action.dest == name)
+
+
+def _leaf_annotations(cls: type, prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for name, annotation in typing.get_type_hints(cls).items():
+        if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
+            leaves |= _leaf_annotations(annotation, f"{prefix}{name}.")
+        else:
+            leaves[prefix + name] = annotation
+    return leaves
+
+
+def _leaf_values(settings: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for setting in dataclasses.fields(settings):
+        value = getattr(settings, setting.name)
+        if dataclasses.is_dataclass(value):
+            yield from _leaf_values(value, f"{prefix}{setting.name}.")
+        else:
+            yield prefix + setting.name, value
+
+
+def _last_value(name: str, argv: Sequence[str]) -> str:
+    value = ""
+    for token, following in zip(argv, [*argv[1:], ""], strict=True):
+        typed, equals, attached = token.partition("=")
+        if typed in (f"--{name}", f"--{name}+"):
+            value = attached if equals else following
+    return value

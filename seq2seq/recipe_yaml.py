@@ -1,0 +1,150 @@
+"""The recipe as YAML: written whole, read strictly, every mistake named by its dotted key."""
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
+
+import yaml
+
+from seq2seq.config import ConfigurationError, Recipe
+
+FORMAT_VERSION = 1
+
+_TYPE_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    types.NoneType: "null",
+    list[str]: "a list of texts",
+}
+
+
+def recipe_to_yaml(recipe: Recipe, **sections: Any) -> str:
+    """Writes every value of `recipe`, None included, and `sections` below it."""
+    values = {"format_version": FORMAT_VERSION, **dataclasses.asdict(recipe), **sections}
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+
+
+def recipe_from_yaml(text: str, *, sections: Iterable[str] = ("decode",)) -> Recipe:
+    """Reads a recipe; what it does not mention has its default.
+
+    Args:
+        text: YAML as `recipe_to_yaml` writes it or as a user does by hand.
+        sections: Top-level keys that may stand beside the recipe and are no part of it.
+
+    Raises:
+        ConfigurationError: If the text is no YAML, or a key or a value is wrong; names the key.
+    """
+    values = values_from_yaml(text)
+    version = values.pop("format_version", FORMAT_VERSION)
+    if version != FORMAT_VERSION or isinstance(version, bool):
+        raise ConfigurationError(
+            f"`format_version` must be {FORMAT_VERSION}, but is {version!r}; "
+            f"a newer seq2seq may read it."
+        )
+    for section in sections:
+        values.pop(section, None)
+    return update_recipe(Recipe(), values)
+
+
+def values_from_yaml(text: str) -> dict[str, Any]:
+    """Reads YAML with a mapping on top; builds plain values only and refuses doubled keys."""
+    try:
+        values = yaml.load(text, Loader=_StrictLoader)
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ConfigurationError(f"{line}{error.problem or 'no YAML'}.") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ConfigurationError("the text is no YAML.") from error
+    if not isinstance(values, dict):
+        raise ConfigurationError("the text is no recipe: its top level is no mapping of keys.")
+    return values
+
+
+def update_recipe(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """Returns `recipe` with `values`, a tree of plain values, in place of its own.
+
+    Raises:
+        ConfigurationError: If a key is unknown, or a value has the wrong type or is out of range.
+    """
+    return _update(recipe, values, prefix="")
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Says which of `known` may have been meant by `name`, or nothing: "; did you mean `x`?"."""
+    known = list(known)
+    matches = [k for k in known if name and k.startswith(name)]
+    matches = matches or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {' or '.join(f'`{m}`' for m in matches[:2])}?" if matches else "."
+
+
+def describe_type(annotation: Any) -> str:
+    """Says in words what values an annotation of the recipe allows."""
+    if typing.get_origin(annotation) is typing.Literal:
+        return f"one of {', '.join(typing.get_args(annotation))}"
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        return " or ".join(describe_type(part) for part in typing.get_args(annotation))
+    return _TYPE_NAMES.get(annotation, str(annotation))
+
+
+def _update(section: Any, values: Any, prefix: str) -> Any:
+    if not isinstance(values, Mapping):
+        raise ConfigurationError(
+            f"`{prefix.rstrip('.')}` must be a mapping of keys, but is {values!r}."
+        )
+    annotations = typing.get_type_hints(type(section))
+    changes = {}
+    for key, value in values.items():
+        if key not in annotations:
+            raise ConfigurationError(
+                f"unknown key `{prefix}{key}`{suggestion(str(key), annotations)}"
+            )
+        annotation = annotations[key]
+        if dataclasses.is_dataclass(annotation):
+            changes[key] = _update(getattr(section, key), value, f"{prefix}{key}.")
+        else:
+            changes[key] = _convert(value, annotation, f"{prefix}{key}")
+    return dataclasses.replace(section, **changes)
+
+
+def _convert(value: Any, annotation: Any, key: str) -> Any:
+    """Checks a plain value against the annotation of its field."""
+    union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
+    for option in typing.get_args(annotation) if union else (annotation,):
+        if typing.get_origin(option) is typing.Literal and value in typing.get_args(option):
+            return value
+        if option == list[str]:
+            if isinstance(value, list) and all(isinstance(item, str) for item in value):
+                return value
+        elif option is float and not isinstance(value, bool):
+            # YAML 1.1 reads 1e-3 as text.
+            if isinstance(value, int | float | str) and _is_number(value):
+                return float(value)
+        elif option in _TYPE_NAMES and type(value) is option:
+            return value
+    raise ConfigurationError(f"`{key}` must be {describe_type(annotation)}, but is {value!r}.")
+
+
+def _is_number(value: int | float | str) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except (ValueError, OverflowError):
+        return False
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML's safe loader, which also refuses a key that stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        doubled = next((key for key in keys if keys.count(key) > 1), None)
+        if doubled is not None:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key `{doubled}` stands twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep=deep)

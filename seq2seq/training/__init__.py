@@ -1,0 +1,1 @@
+"""Training with Lightning; the only place, beside the data module, that imports it."""

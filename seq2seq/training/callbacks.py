@@ -1,0 +1,381 @@
+"""What happens between the steps of training: evaluation, checkpoints, limits and progress."""
+
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
+
+from seq2seq.config import TrainingConfig
+from seq2seq.data.datamodule import BatchLoader
+from seq2seq.training.checkpoints import LAST_FILE, BestWeights, save_atomically
+from seq2seq.training.development import Development
+from seq2seq.training.module import LOG_EVERY, TrainingError, TranslationModule
+from seq2seq.training.schedule import Schedule
+
+
+class TrainingInterrupted(TrainingError):
+    """Somebody asked training to stop; a checkpoint has been saved."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The length of a training run in optimiser steps."""
+
+    steps_per_epoch: int
+    total_steps: int
+    steps_between_evaluations: int
+
+    @classmethod
+    def of(cls, config: TrainingConfig, batches_per_epoch: int) -> "Plan":
+        """The plan of a recipe, for a corpus of so many batches."""
+        steps = math.ceil(batches_per_epoch / config.accumulate_batches)
+        between = max(1, round(config.validate_every * steps))
+        return cls(steps, steps * config.max_epochs, between)
+
+
+class Clock(Callback):
+    """Counts the time of a run over all its interruptions."""
+
+    def __init__(self) -> None:
+        self._earlier = 0.0
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training, evaluations included."""
+        return self._earlier + time.monotonic() - self._started
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts to count."""
+        self._started = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes back what a checkpoint kept."""
+        self._earlier = state_dict["seconds"]
+
+
+class Epochs(Callback):
+    """Tells the batches which epoch it is, as Lightning tells only samplers of single examples."""
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """A resumed epoch has been told by its checkpoint."""
+        cast(BatchLoader, trainer.train_dataloader).set_epoch(trainer.current_epoch)
+
+
+class StepCallback(Callback):
+    """A callback that hears of optimiser steps, not of every accumulated batch."""
+
+    def __init__(self) -> None:
+        self._last_step = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Finds out where a resumed run stands."""
+        self._last_step = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Calls `on_step` if the batch ended with a step."""
+        if trainer.global_step != self._last_step:
+            self._last_step = trainer.global_step
+            self.on_step(trainer, cast(TranslationModule, pl_module))
+
+    def on_step(self, trainer: Trainer, module: TranslationModule) -> None:
+        """Is called after each optimiser step."""
+        raise NotImplementedError
+
+
+class Evaluation(StepCallback):
+    """Evaluates the development set, ranks the weights, and ends training when it is time.
+
+    Args:
+        report: Takes each evaluation's entry of `history` and its translations.
+    """
+
+    def __init__(
+        self,
+        development: Development,
+        config: TrainingConfig,
+        *,
+        best: BestWeights,
+        clock: Clock,
+        plan: Plan,
+        report: Callable[[dict[str, Any], list[str]], None],
+    ) -> None:
+        super().__init__()
+        self.history: list[dict[str, Any]] = []
+        """One entry per evaluation, plain values: epoch, step, loss, dev_loss, dev_bleu, ..."""
+        self._development = development
+        self._config = config
+        self.best = best
+        self._clock = clock
+        self._plan = plan
+        self._report = report
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether the last evaluations brought no improvement."""
+        best = max(range(len(self.history)), key=lambda i: self.history[i]["value"], default=0)
+        return len(self.history) - 1 - best >= self._config.patience
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether `training.max_minutes` have passed."""
+        limit = self._config.max_minutes
+        return limit is not None and self._clock.seconds >= 60 * limit
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """A resumed run may have been at its end."""
+        super().on_train_start(trainer, pl_module)
+        trainer.should_stop = bool(self.history) and (self.out_of_patience or self.out_of_time)
+
+    def on_step(self, trainer: Trainer, module: TranslationModule) -> None:
+        """Evaluates if it is time."""
+        step = trainer.global_step
+        last = step == self._plan.total_steps or self.out_of_time
+        if last or step % self._plan.steps_between_evaluations == 0:
+            self._evaluate(trainer, module)
+            trainer.should_stop = last or self.out_of_patience
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"history": self.history, "ranking": self.best.ranking}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes back what a checkpoint kept."""
+        self.history = state_dict["history"]
+        self.best.ranking = [tuple(entry) for entry in state_dict["ranking"]]
+
+    def _evaluate(self, trainer: Trainer, module: TranslationModule) -> None:
+        module.close_window()
+        step = trainer.global_step
+        training = module.evaluation_window.means()
+        scores = self._development.evaluate(module.network)
+        if not math.isfinite(scores.loss):
+            raise TrainingError(
+                f"The development loss became {scores.loss} after {step} steps; lower "
+                f"`training.learning_rate` or `training.gradient_clip`."
+            )
+        value = scores.value(self._config.monitor)
+        improved = self.best.offer(value, step, module.network.state_dict())
+        for configuration in trainer.lr_scheduler_configs:
+            cast(Schedule, configuration.scheduler).observe(improved)
+        dev = {
+            "dev_loss": scores.loss,
+            "dev_perplexity": math.exp(min(scores.loss, 700)),
+            "dev_bleu": scores.bleu.value,
+            "dev_chrf": scores.chrf.value,
+        }
+        for logger in trainer.loggers:
+            logger.log_metrics(dev, step=step)
+            logger.save()
+        entry = {
+            "epoch": step / self._plan.steps_per_epoch,
+            "step": step,
+            "minutes": self._clock.seconds / 60,
+            "loss": training["loss"],
+            "pieces_per_second": training["pieces_per_second"],
+            **dev,
+            "value": value,
+            "improved": improved,
+        }
+        self.history.append(entry)
+        self._report(entry, scores.translations)
+        module.start_windows()  # the evaluation is no training time
+
+
+class LastCheckpoint(StepCallback):
+    """Saves everything a resumed run needs, every few minutes and whenever training stops.
+
+    Must stand behind the callbacks whose state it saves.
+
+    Args:
+        best: Told to delete what the saved ranking no longer needs.
+    """
+
+    def __init__(
+        self, folder: Path, minutes: float, *, best: BestWeights, evaluation: Evaluation
+    ) -> None:
+        super().__init__()
+        self._path = folder / LAST_FILE
+        self._seconds = 60 * minutes
+        self._best = best
+        self._evaluation = evaluation
+        self._num_evaluations = 0
+        self._saved = time.monotonic()
+        self._interrupted = False
+
+    def interrupt(self, *signal_and_frame: Any) -> None:
+        """Asks for a checkpoint after the current step, and the end of training; a handler."""
+        self._interrupted = True
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the clock."""
+        super().on_train_start(trainer, pl_module)
+        self._saved = time.monotonic()
+        self._num_evaluations = len(self._evaluation.history)
+
+    def on_step(self, trainer: Trainer, module: TranslationModule) -> None:
+        """Saves if it is time.
+
+        Raises:
+            TrainingInterrupted: If `interrupt` was called.
+        """
+        evaluated = len(self._evaluation.history) > self._num_evaluations
+        due = time.monotonic() - self._saved >= self._seconds
+        if due or evaluated or trainer.should_stop or self._interrupted:
+            module.check_finite()
+            save_atomically(trainer.save_checkpoint, self._path)
+            self._best.prune()
+            self._num_evaluations = len(self._evaluation.history)
+            self._saved = time.monotonic()
+        if self._interrupted:
+            raise TrainingInterrupted(
+                f"Interrupted in epoch {trainer.current_epoch + 1} after {trainer.global_step} "
+                f"steps; `--resume` continues there."
+            )
+
+
+class ProgressReport(StepCallback):
+    """Shows a bar on a terminal, and one line per evaluation anywhere; all on standard error.
+
+    Args:
+        samples_file: Gets the sample translations of every evaluation; the terminal does too.
+    """
+
+    def __init__(
+        self,
+        development: Development,
+        config: TrainingConfig,
+        *,
+        clock: Clock,
+        plan: Plan,
+        samples_file: Path,
+    ) -> None:
+        super().__init__()
+        self._sources = development.sources[: config.samples]
+        self._references = development.references
+        self._config = config
+        self._clock = clock
+        self._plan = plan
+        self._samples_file = samples_file
+        self._first_step = 0
+        self._started = time.monotonic()
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %  {task.fields[numbers]}"),
+            console=self._console,
+            refresh_per_second=2,
+            transient=True,
+        )
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Shows the bar."""
+        super().on_train_start(trainer, pl_module)
+        self._first_step = trainer.global_step
+        self._started = time.monotonic()
+        if self._console.is_terminal:
+            self._bar.add_task("", total=self._plan.total_steps, epoch="", numbers="")
+            self._bar.start()
+
+    def on_step(self, trainer: Trainer, module: TranslationModule) -> None:
+        """Moves the bar now and then."""
+        step = trainer.global_step
+        if self._bar.tasks and step % LOG_EVERY == 0:
+            metrics = module.metrics
+            numbers = f"{self._time_left(step)} left"
+            if metrics:
+                speed = metrics["pieces_per_second"]
+                numbers = f"loss {metrics['loss']:.3f}  {speed:,.0f} pieces/s  {numbers}"
+            epoch = f"{min(step // self._plan.steps_per_epoch + 1, self._config.max_epochs)}"
+            self._bar.update(
+                self._bar.task_ids[0],
+                completed=step,
+                epoch=f"{epoch}/{self._config.max_epochs}",
+                numbers=numbers,
+            )
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Takes the bar away, whatever ended training."""
+        if self._bar.live.is_started:  # stopping what never began would print an empty line
+            self._bar.stop()
+
+    def report(self, entry: Mapping[str, Any], translations: Sequence[str]) -> None:
+        """Prints an evaluation and its first translations."""
+        self.print(describe_evaluation(entry))
+        samples = [
+            f"  source:    {source}\n  reference: {reference}\n  output:    {output}\n"
+            for source, reference, output in zip(
+                self._sources, self._references, translations, strict=False
+            )
+        ]
+        if self._console.is_terminal:
+            self.print("\n".join(samples))
+        self._samples_file.parent.mkdir(parents=True, exist_ok=True)
+        with open(self._samples_file, "a", encoding="utf-8") as file:
+            print(describe_evaluation(entry), *samples, sep="\n", file=file)
+
+    def print(self, text: str) -> None:
+        """Prints text as it is, above the bar."""
+        if self._console.is_terminal:
+            self._console.print(Text(text), soft_wrap=True)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def _time_left(self, step: int) -> str:
+        seconds = time.monotonic() - self._started
+        left = seconds / max(1, step - self._first_step) * (self._plan.total_steps - step)
+        if self._config.max_minutes is not None:
+            left = min(left, 60 * self._config.max_minutes - self._clock.seconds)
+        return str(timedelta(seconds=round(max(0.0, left))))
+
+
+def describe_evaluation(entry: Mapping[str, Any]) -> str:
+    """One line for an entry of `Evaluation.history`."""
+    return (
+        f"epoch {entry['epoch']:.2f}  step {entry['step']}  loss {entry['loss']:.3f}  "
+        f"dev loss {entry['dev_loss']:.3f}  perplexity {entry['dev_perplexity']:.2f}  "
+        f"BLEU {entry['dev_bleu']:.2f}  chrF {entry['dev_chrf']:.2f}  "
+        f"{entry['pieces_per_second']:,.0f} pieces/s  "
+        f"{timedelta(seconds=round(60 * entry['minutes']))}{'  best' if entry['improved'] else ''}"
+    )
+
+
+@contextmanager
+def handle_signals(handler: Callable[..., None]) -> Iterator[None]:
+    """Lets `handler` hear the first Ctrl+C or request to end; the second works as ever."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only there may signals be handled
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.getsignal(number) for number in numbers}
+
+    def handle_once(number: int, frame: Any) -> None:
+        signal.signal(number, previous[signal.Signals(number)])
+        handler()
+
+    for number in numbers:
+        signal.signal(number, handle_once)
+    try:
+        yield
+    finally:
+        for number, old in previous.items():
+            signal.signal(number, old)

@@ -1,0 +1,228 @@
+"""The Lightning module: a ready-made network plus loss, optimiser and logging, nothing else.
+
+To add an optimiser: a function and one line of `OPTIMIZERS`.
+"""
+
+import math
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from seq2seq.config import TrainingConfig, choose
+from seq2seq.data.batch import Batch
+from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.models.loss import LossOutput
+from seq2seq.training.schedule import SCHEDULES
+
+# Optimiser steps between two lines of the logs.
+LOG_EVERY = 10
+
+
+class TrainingError(ValueError):
+    """Training cannot go on; its message is one sentence for the user."""
+
+
+def make_adam(parameters: Any, learning_rate: float) -> Optimizer:
+    """Adam (Kingma and Ba, 2015), with decoupled decay (Loshchilov and Hutter, 2019)."""
+    return AdamW(parameters, lr=learning_rate, fused=True)
+
+
+def make_sgd(parameters: Any, learning_rate: float) -> Optimizer:
+    """Plain gradient descent; without momentum, L2 decay and decoupled decay are the same."""
+    return SGD(parameters, lr=learning_rate)
+
+
+OPTIMIZERS: Mapping[str, Callable[[Any, float], Optimizer]] = {
+    "adam": make_adam,
+    "sgd": make_sgd,
+}
+
+
+@dataclass
+class Window:
+    """Sums over some batches; tensors stay on their device until somebody reads them."""
+
+    loss: Tensor | float = 0.0
+    gradient_norm: Tensor | float = 0.0  # of the last step, not a sum
+    target_pieces: int = 0
+    source_pieces: Tensor | int = 0
+    padded_pieces: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def add(self, loss: Tensor, batch: Batch) -> None:
+        """Counts a batch; `loss` is its sum over the target pieces."""
+        self.loss = self.loss + loss
+        self.target_pieces += batch.num_target_pieces
+        self.source_pieces = self.source_pieces + batch.source_lengths.sum()
+        self.padded_pieces += batch.source_ids.numel() + batch.target_output_ids.numel()
+
+    def merge(self, later: "Window") -> None:
+        """Counts what another window has counted since."""
+        self.loss = self.loss + later.loss
+        self.gradient_norm = later.gradient_norm
+        self.target_pieces += later.target_pieces
+        self.source_pieces = self.source_pieces + later.source_pieces
+        self.padded_pieces += later.padded_pieces
+
+    def means(self) -> dict[str, float]:
+        """Loss per target piece, last gradient norm, target pieces per second, padding share."""
+        pieces = self.target_pieces + int(self.source_pieces)
+        return {
+            "loss": float(self.loss) / self.target_pieces,
+            "gradient_norm": float(self.gradient_norm),
+            "pieces_per_second": self.target_pieces / (time.monotonic() - self.started),
+            "padding_share": 1 - pieces / self.padded_pieces,
+        }
+
+
+class TranslationModule(LightningModule):
+    """Trains an encoder-decoder on batches of sentence pairs.
+
+    Args:
+        network: Ready-made, with `encoder`, `decoder` and `loss`; see `models.encoder_decoder`.
+        total_steps: Optimiser steps of the whole training, which a schedule may want to know.
+    """
+
+    def __init__(
+        self, network: EncoderDecoder, config: TrainingConfig, *, total_steps: int
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.config = config
+        self.total_steps = total_steps
+        self.metrics: dict[str, float] = {}
+        """What was logged last."""
+        self.start_windows()
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The half of the network that reads source sentences."""
+        return self.network.encoder
+
+    @property
+    def decoder(self) -> nn.Module:
+        """The half of the network that writes target sentences."""
+        return self.network.decoder
+
+    def forward(self, batch: Batch) -> LossOutput:
+        """Summed loss, summed negative log-likelihood and number of target pieces of a batch."""
+        return self.network.loss(
+            batch.source_ids,
+            batch.source_lengths,
+            batch.target_input_ids,
+            batch.target_output_ids,
+            label_smoothing=self.config.label_smoothing,
+            truncation_steps=self.config.truncation_steps,
+        )
+
+    def on_train_start(self) -> None:
+        """Starts the clock of the logged speed."""
+        self.start_windows()
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Makes the noise of a batch depend on nothing but the seed and the batch's place.
+
+        Whatever drew random numbers in between, an evaluation or an interruption, the batch
+        sees the same dropout; this is how a resumed run continues to identical weights.
+        """
+        # A checksum, because the generator of the processor looks at 32 bits of a seed only.
+        place = f"{self.config.seed}/{self.current_epoch}/{batch_idx}"
+        torch.manual_seed(zlib.crc32(place.encode()))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Smoothed loss per real target piece.
+
+        Raises:
+            TrainingError: If the loss is not finite.
+        """
+        output = self(batch)
+        self.window.add(output.loss.detach(), batch)
+        if self.device.type == "cpu":  # elsewhere reading a number would empty the queue of work
+            self.check_finite()
+        return output.loss / batch.num_target_pieces
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Logs every so many steps."""
+        if self.global_step % LOG_EVERY == 0:
+            self.close_window()
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clips the L2 norm of all gradients together; the norm before that is logged."""
+        limit = self.config.gradient_clip or math.inf
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+        self.window.gradient_norm = norm
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """Optimiser and schedule that the recipe names."""
+        config = self.config
+        make_optimizer = choose(OPTIMIZERS, config.optimizer, field="training.optimizer")
+        schedule = choose(SCHEDULES, config.schedule, field="training.schedule")
+        groups = _parameter_groups(self.network, config.weight_decay)
+        optimizer = make_optimizer(groups, config.learning_rate)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {
+                "scheduler": schedule(
+                    optimizer, warmup_steps=config.warmup_steps, total_steps=self.total_steps
+                ),
+                "interval": "step",
+            },
+        }
+
+    def start_windows(self) -> None:
+        """Forgets sums and clock, at the start and after a pause."""
+        self.window = Window()
+        """Since the last logging."""
+        self.evaluation_window = Window()
+        """Since the last evaluation, as far as logged."""
+
+    def close_window(self) -> None:
+        """Logs what was learnt since the last time, if anything was."""
+        if not self.window.padded_pieces:
+            return
+        self.check_finite()
+        metrics = self.window.means()
+        metrics["learning_rate"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+        for logger in self.loggers:
+            logger.log_metrics(metrics, step=self.global_step)
+        self.metrics = metrics
+        self.evaluation_window.merge(self.window)
+        self.window = Window()
+
+    def check_finite(self) -> None:
+        """Stops training if a loss or gradient since the last logging was not a number.
+
+        Raises:
+            TrainingError: Names the place and what to change.
+        """
+        for name, value in ("loss", self.window.loss), ("gradient", self.window.gradient_norm):
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"The {name} became {float(value)} in epoch {self.current_epoch + 1} after "
+                    f"{self.global_step} steps; lower `training.learning_rate` or "
+                    f"`training.gradient_clip`, or raise `training.warmup_steps`."
+                )
+
+
+def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices decay, biases do not."""
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    matrices = [parameter for parameter in parameters if parameter.dim() > 1]
+    vectors = [parameter for parameter in parameters if parameter.dim() <= 1]
+    return [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]

@@ -1,0 +1,180 @@
+"""The folder of a run: who may use it, what stands in it, and whether it can be continued."""
+
+import dataclasses
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seq2seq.config import ConfigurationError, Recipe
+from seq2seq.data.tokenizer import Tokenizer, Tokenizers
+from seq2seq.recipe_yaml import recipe_from_yaml, recipe_to_yaml
+from seq2seq.training.checkpoints import LAST_FILE, save_atomically
+
+# What `overwrite` deletes; whatever else stands in the folder is not ours.
+_OWN_FOLDERS = ("cache", "checkpoints", "logs", "translations")
+_OWN_FILES = (
+    "recipe.yaml",
+    "model.safetensors",
+    "shared.model",
+    "source.model",
+    "target.model",
+    "scores.json",
+    "README.md",
+    "report.html",
+)
+# What a resumed run may do otherwise than before; the rest decides the weights step by step.
+_FREE_SECTIONS = ("name", "search")
+_FREE_SETTINGS = (
+    "max_epochs",
+    "max_minutes",
+    "patience",
+    "average_best",
+    "samples",
+    "checkpoint_minutes",
+    "precision",
+    "device",
+    "threads",
+)
+
+
+class RunFolder:
+    """A folder runs/<name>: a model directory plus checkpoints and logs."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.logs = path / "logs"
+        self.cache = path / "cache"
+        self.last_checkpoint = self.checkpoints / LAST_FILE
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes out; the folder is made if it is not there.
+
+        Raises:
+            ConfigurationError: If another process is in it, or it cannot be written.
+        """
+        lock = self.path / ".lock"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = open(lock, "w")  # noqa: SIM115
+        except OSError as error:
+            raise ConfigurationError(
+                f"The run folder {self.path} cannot be written: {error.strerror}."
+            ) from error
+        with file:
+            try:
+                _lock(file.fileno())
+            except OSError:
+                raise ConfigurationError(
+                    f"The run folder {self.path} is in use by another training."
+                ) from None
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+
+    def prepare(self, recipe: Recipe, *, resume: bool, overwrite: bool) -> None:
+        """Checks that the folder may be used, and writes the recipe into it.
+
+        Raises:
+            ConfigurationError: If it holds a run that is neither to be resumed nor overwritten,
+                or one that was made with another recipe.
+        """
+        if resume and overwrite:
+            raise ConfigurationError("`--resume` and `--overwrite` exclude each other.")
+        recipe_file = self.path / "recipe.yaml"
+        if overwrite:
+            self._clear()
+        elif recipe_file.exists():
+            if not resume:
+                raise ConfigurationError(
+                    f"The run folder {self.path} holds a run already; continue it with "
+                    f"`--resume` or replace it with `--overwrite`."
+                )
+            _check_same_run(recipe_from_yaml(recipe_file.read_text("utf-8")), recipe)
+        if not (self.path / "model.safetensors").exists():  # else its `decode` section stays
+            text = recipe_to_yaml(recipe)
+            save_atomically(lambda temporary: temporary.write_text(text, "utf-8"), recipe_file)
+
+    def load_tokenizers(self) -> Tokenizers | None:
+        """What `save_tokenizers` kept, or None."""
+        shared = self.checkpoints / "shared.model"
+        if shared.exists():
+            tokenizer = Tokenizer.load(shared)
+            return Tokenizers(tokenizer, tokenizer)
+        source, target = self.checkpoints / "source.model", self.checkpoints / "target.model"
+        if source.exists() and target.exists():
+            return Tokenizers(Tokenizer.load(source), Tokenizer.load(target))
+        return None
+
+    def save_tokenizers(self, tokenizers: Tokenizers) -> None:
+        """Keeps the tokenizers for a resumed run, which must have the very same."""
+        if tokenizers.shared:
+            save_atomically(tokenizers.source.save, self.checkpoints / "shared.model")
+        else:
+            save_atomically(tokenizers.source.save, self.checkpoints / "source.model")
+            save_atomically(tokenizers.target.save, self.checkpoints / "target.model")
+
+    def find_checkpoint(self) -> int:
+        """The step after which a resumed run continues, 0 if there is no checkpoint.
+
+        Raises:
+            ConfigurationError: If the checkpoint is damaged.
+        """
+        if not self.last_checkpoint.exists():
+            return 0
+        try:
+            checkpoint = torch.load(self.last_checkpoint, weights_only=True, mmap=True)
+            return checkpoint["global_step"]
+        except Exception as error:  # torch names no error for a file that is not its own
+            raise ConfigurationError(
+                f"{self.last_checkpoint} is damaged or no checkpoint; start again with "
+                f"`--overwrite`."
+            ) from error
+
+    def _clear(self) -> None:
+        for name in _OWN_FOLDERS:
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        for name in _OWN_FILES:
+            (self.path / name).unlink(missing_ok=True)
+
+
+def _check_same_run(before: Recipe, now: Recipe) -> None:
+    changed = _differences("", dataclasses.asdict(before), dataclasses.asdict(now))
+    for name, old, new in changed:
+        raise ConfigurationError(
+            f"`{name}` was {old!r} when the run began, but is {new!r}; a resumed run cannot "
+            f"change it, so use another folder or `--overwrite`."
+        )
+
+
+def _differences(
+    prefix: str, before: dict[str, Any], now: dict[str, Any]
+) -> Iterator[tuple[str, Any, Any]]:
+    for name, old in before.items():
+        if prefix == "" and name in _FREE_SECTIONS:
+            continue
+        if prefix == "training." and name in _FREE_SETTINGS:
+            continue
+        if isinstance(old, dict):
+            yield from _differences(f"{prefix}{name}.", old, now[name])
+        elif old != now[name]:
+            yield f"{prefix}{name}", old, now[name]
+
+
+def _lock(descriptor: int) -> None:
+    """Takes an exclusive lock that ends with the process, or raises OSError at once."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

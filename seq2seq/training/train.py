@@ -1,0 +1,279 @@
+"""Trains a translator: corpus, tokenizers, network, fit, average, model directory."""
+
+import csv
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from torch import Tensor
+
+from seq2seq.config import Recipe, choose
+from seq2seq.data.corpus import load_corpus
+from seq2seq.data.datamodule import TranslationDataModule
+from seq2seq.data.tokenizer import train_tokenizers
+from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
+from seq2seq.devices import is_bfloat16_fast
+from seq2seq.model_directory import save_model_directory
+from seq2seq.models.encoder_decoder import EncoderDecoder, build_model
+from seq2seq.training.callbacks import (
+    Clock,
+    Epochs,
+    Evaluation,
+    LastCheckpoint,
+    Plan,
+    ProgressReport,
+    handle_signals,
+)
+from seq2seq.training.checkpoints import BestWeights, average_weights, load_weights
+from seq2seq.training.development import MONITORS, Development
+from seq2seq.training.hardware import Hardware, choose_hardware
+from seq2seq.training.module import LOG_EVERY, OPTIMIZERS, TranslationModule
+from seq2seq.training.run_folder import RunFolder
+from seq2seq.training.schedule import SCHEDULES
+
+# bfloat16 is the default of decoding if it costs no more BLEU than this.
+BFLOAT16_TOLERANCE = 0.1
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training run left."""
+
+    path: Path
+    """The model directory, which is the run folder."""
+    scores: dict[str, Any]
+    """Development scores, as `scores.json` has them."""
+    history: list[dict[str, Any]]
+    """One entry per evaluation; see `Evaluation.history`."""
+    averaged: int
+    """Checkpoints that the weights are the average of; 1 if the best alone was better."""
+    steps: int
+    """Optimiser steps."""
+    minutes: float
+    """Minutes of training, over all interruptions."""
+
+
+def train(
+    recipe: Recipe,
+    run_dir: str | os.PathLike[str],
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> TrainingResult:
+    """Trains a translator and leaves it as a model directory.
+
+    Args:
+        run_dir: Becomes the model directory; `checkpoints/` and `logs/` stand in it too.
+        resume: Continues an interrupted run; the weights become those of an uninterrupted one.
+        overwrite: Deletes the run that is there.
+
+    Raises:
+        ConfigurationError: If a setting cannot work, or the folder is in use or holds a run.
+        TrainingError: If the loss is not finite, or somebody interrupted.
+    """
+    _check_names(recipe)
+    folder = RunFolder(Path(run_dir))
+    with folder.locked():
+        folder.prepare(recipe, resume=resume, overwrite=overwrite)
+        return _train(recipe, folder)
+
+
+def _train(recipe: Recipe, folder: RunFolder) -> TrainingResult:
+    config = recipe.training
+    hardware = choose_hardware(config)
+    corpus = load_corpus(recipe)
+    tokenizers = folder.load_tokenizers()
+    if tokenizers is None:
+        tokenizers = train_tokenizers(corpus.train, recipe.tokenizer, seed=config.seed)
+        folder.save_tokenizers(tokenizers)
+    data = TranslationDataModule(corpus, tokenizers, recipe, folder.cache)
+    seed_everything(config.seed, verbose=False)
+    network = build_model(
+        recipe.model, tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size
+    )
+    development = Development(
+        corpus.dev,
+        data.val_dataloader(),
+        tokenizers=tokenizers,
+        recipe=recipe,
+        hardware=hardware,
+    )
+    run = _fit(network, data, development, recipe, hardware, folder)
+    averaged = _choose_weights(network, development, run.best, config.monitor)
+    scores, decode = _measure(network, development, hardware)
+    weights = network.state_dict()
+    save_model_directory(folder.path, recipe, weights, tokenizers, scores=scores, extra=decode)
+    last = run.history[-1]
+    return TrainingResult(
+        folder.path, scores, run.history, averaged, steps=last["step"], minutes=last["minutes"]
+    )
+
+
+def _fit(
+    network: EncoderDecoder,
+    data: TranslationDataModule,
+    development: Development,
+    recipe: Recipe,
+    hardware: Hardware,
+    folder: RunFolder,
+) -> Evaluation:
+    """Runs the training loop, from the last checkpoint if there is one."""
+    config = recipe.training
+    plan = Plan.of(config, len(data.train_dataloader()))
+    best = BestWeights(folder.checkpoints, config.average_best)
+    clock = Clock()
+    samples_file = folder.logs / "samples.txt"
+    progress = ProgressReport(
+        development, config, clock=clock, plan=plan, samples_file=samples_file
+    )
+    evaluation = Evaluation(
+        development, config, best=best, clock=clock, plan=plan, report=progress.report
+    )
+    last = LastCheckpoint(
+        folder.checkpoints, config.checkpoint_minutes, best=best, evaluation=evaluation
+    )
+    resumed_step = folder.find_checkpoint()
+    num_weights = sum(parameter.numel() for parameter in network.parameters())
+    _say(
+        f"Training on {hardware}: {num_weights:,} weights, {len(data.corpus.train):,} pairs, "
+        f"{plan.steps_per_epoch:,} steps per epoch"
+        f"{f', continued after step {resumed_step}' if resumed_step else ''}"
+    )
+    with _quiet(), handle_signals(last.interrupt):
+        trainer = Trainer(
+            accelerator="gpu" if hardware.device.type == "cuda" else "cpu",
+            devices=[hardware.device.index or 0] if hardware.device.type == "cuda" else 1,
+            precision="bf16-mixed" if hardware.bfloat16 else "32-true",
+            max_epochs=config.max_epochs,
+            accumulate_grad_batches=config.accumulate_batches,
+            callbacks=[Epochs(), clock, evaluation, progress, last],
+            logger=_loggers(folder, resumed_step),
+            log_every_n_steps=LOG_EVERY,
+            default_root_dir=folder.path,
+            limit_val_batches=0,  # `Evaluation` translates too, and at any step
+            num_sanity_val_steps=0,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(
+            TranslationModule(network, config, total_steps=plan.total_steps),
+            datamodule=data,
+            ckpt_path=folder.last_checkpoint if resumed_step else None,
+            weights_only=True,
+        )
+    return evaluation
+
+
+def _choose_weights(
+    network: EncoderDecoder, development: Development, best: BestWeights, monitor: str
+) -> int:
+    """Gives the network the best weights, or the average of the best if that is no worse.
+
+    Returns:
+        The number of checkpoints that the weights are the average of.
+    """
+    files = [best.path(step) for _, step in best.ranking]
+    if len(files) > 1:
+        network.load_state_dict(average_weights(load_weights(file) for file in files))
+        value = development.evaluate(network).value(monitor)
+        is_better = value >= best.ranking[0][0]
+        _say(
+            f"average of the best {len(files)}: {monitor} {abs(value):.3f}, "
+            f"the best alone {abs(best.ranking[0][0]):.3f}; "
+            f"kept the {'average' if is_better else 'best'}"
+        )
+        if is_better:
+            return len(files)
+    network.load_state_dict(load_weights(files[0]))
+    return 1
+
+
+def _measure(
+    network: EncoderDecoder, development: Development, hardware: Hardware
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Scores the development set with the search that the recipe asks for.
+
+    Returns:
+        Scores for `scores.json`, and the `decode` section of recipe.yaml.
+    """
+    network.eval()
+    translations = development.translate(network, bfloat16=False, n_best=1)
+    bleu = development.score("bleu", translations)
+    decode: dict[str, Any] = {"bfloat16": False, "dev_bleu_float32": round(bleu.value, 3)}
+    if is_bfloat16_fast(hardware.device):
+        low = development.translate(network, bfloat16=True, n_best=1)
+        low_bleu = development.score("bleu", low)
+        decode["dev_bleu_bfloat16"] = round(low_bleu.value, 3)
+        if abs(low_bleu.value - bleu.value) <= BFLOAT16_TOLERANCE:
+            decode["bfloat16"] = True
+            translations, bleu = low, low_bleu  # what users will get
+    scores = {"bleu": asdict(bleu), "chrf": asdict(development.score("chrf", translations))}
+    return {"dev": scores}, decode
+
+
+def _check_names(recipe: Recipe) -> None:
+    """Finds misspelt names before the corpus is read."""
+    config = recipe.training
+    choose(OPTIMIZERS, config.optimizer, field="training.optimizer")
+    choose(SCHEDULES, config.schedule, field="training.schedule")
+    choose(MONITORS, config.monitor, field="training.monitor")
+    choose(LENGTH_PENALTIES, recipe.search.length_penalty_kind, field="search.length_penalty_kind")
+
+
+def _loggers(folder: RunFolder, resumed_step: int) -> list[Logger]:
+    """Logs as CSV and for TensorBoard; a resumed run continues both after its checkpoint."""
+    earlier = _read_log(folder.logs / "metrics.csv", resumed_step)
+    table = CSVLogger(folder.path, name=folder.logs.name, version="")
+    for step, metrics in earlier:
+        table.log_metrics(metrics, step)
+    board = TensorBoardLogger(
+        folder.path,
+        name=folder.logs.name,
+        version="tensorboard",
+        purge_step=resumed_step + 1 if resumed_step else None,
+    )
+    return [table, board]
+
+
+def _read_log(path: Path, last_step: int) -> list[tuple[int, dict[str, Tensor | float]]]:
+    """Lines of an earlier log up to `last_step`: the step and its numbers."""
+    if not last_step or not path.exists():
+        return []
+    log = []
+    with open(path, newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            metrics: dict[str, Tensor | float] = {
+                name: float(text) for name, text in row.items() if text and name != "step"
+            }
+            log.append((int(row["step"]), metrics))
+    return [(step, metrics) for step, metrics in log if step <= last_step]
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps Lightning's tips and warnings to itself; errors are raised all the same."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,227 @@
+import dataclasses
+import itertools
+import math
+
+import pytest
+import torch
+from tiny_translator import SOURCES, TARGETS, train_tiny
+
+from seq2seq import Recipe, Translator
+from seq2seq.config import ConfigurationError
+from seq2seq.translator import WINDOW_BATCHES
+
+
+@pytest.fixture(scope="module")
+def translator(tiny_directory):
+    return Translator.load(tiny_directory, device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="module")
+def fixed_context(tiny_recipe, known_pairs, tmp_path_factory):
+    model = dataclasses.replace(tiny_recipe.model, attention="none")
+    path = tmp_path_factory.mktemp("models") / "fixed"
+    train_tiny(dataclasses.replace(tiny_recipe, model=model), known_pairs, path, num_steps=2)
+    return Translator.load(path, device="cpu", precision="float32")
+
+
+def test_a_sentence_becomes_a_translation(translator):
+    translation = translator.translate("ein Hund schläft .")
+    assert translation.text == "a dog sleeps ."
+    assert translation.pieces[-1] == translation.source_pieces[-1] == "</s>"
+    assert not translation.truncated
+
+
+def test_a_list_keeps_its_order_whatever_the_lengths(translator):
+    sources = SOURCES[::-1] + SOURCES
+    translations = translator.translate(sources)
+    assert [t.text for t in translations] == TARGETS[::-1] + TARGETS
+
+
+def test_an_empty_list_gives_an_empty_list(translator):
+    assert translator.translate([]) == []
+    assert translator.score([], []) == []
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_the_batch_does_not_change_a_translation(translator, batch_size):
+    alone = [translator.translate(source) for source in SOURCES]
+    together = translator.translate(SOURCES, batch_size=batch_size)
+    assert [t.pieces for t in together] == [t.pieces for t in alone]
+    assert [t.score for t in together] == pytest.approx([t.score for t in alone], abs=1e-5)
+
+
+def test_score_is_log_probability_over_length(translator):
+    translation = translator.translate(SOURCES[0], length_penalty=0.5)
+    expected = translation.log_probability / len(translation.pieces) ** 0.5
+    assert translation.score == pytest.approx(expected)
+
+
+def test_alignment_rows_sum_to_one_over_the_own_source(translator):
+    for translation in translator.translate(SOURCES):
+        shape = (len(translation.pieces), len(translation.source_pieces))
+        assert tuple(translation.alignment.shape) == shape
+        torch.testing.assert_close(translation.alignment.sum(1), torch.ones(shape[0]))
+
+
+def test_without_attention_there_is_no_alignment(fixed_context):
+    assert fixed_context.translate(SOURCES[0]).alignment is None
+    assert fixed_context.translate("").alignment is None
+
+
+def test_alternatives_are_the_n_best_with_the_translation_first(translator):
+    translation = translator.translate(SOURCES[0], beam_size=4, n_best=3)
+    alternatives = translation.alternatives
+    assert len(alternatives) == 3
+    assert alternatives[0] == dataclasses.replace(translation, alternatives=())
+    scores = [alternative.score for alternative in alternatives]
+    assert scores == sorted(scores, reverse=True)
+    assert len({tuple(alternative.pieces) for alternative in alternatives}) == 3
+
+
+def test_one_best_has_one_alternative(translator):
+    (only,) = translator.translate(SOURCES[0]).alternatives
+    assert only.text == TARGETS[0]
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n", "\x00"])
+def test_a_blank_source_has_a_blank_translation(translator, blank):
+    translation = translator.translate(blank)
+    assert translation.text == ""
+    assert translation.pieces == translation.source_pieces == ["</s>"]
+    assert translation.log_probability == pytest.approx(translator.score([""], [""])[0], abs=1e-4)
+    assert translation.alignment.tolist() == [[1.0]]
+
+
+def test_a_blank_source_leaves_its_neighbours_alone(translator):
+    texts = [t.text for t in translator.translate(["", SOURCES[1], " ", SOURCES[0]])]
+    assert texts == ["", TARGETS[1], "", TARGETS[0]]
+
+
+def test_line_breaks_inside_a_sentence_count_as_spaces(translator):
+    assert translator.translate("ein Hund\nschläft .\r\n").text == "a dog sleeps ."
+
+
+def test_decomposed_characters_are_composed(translator):
+    decomposed = "ein Hund schla\N{COMBINING DIAERESIS}ft ."
+    assert translator.translate(decomposed).source_pieces == (
+        translator.translate("ein Hund schläft .").source_pieces
+    )
+
+
+def test_a_lone_surrogate_is_translated_like_any_unknown_character(translator):
+    assert isinstance(translator.translate("ein \ud800 Hund").text, str)
+
+
+def test_a_long_source_has_finite_scores(translator):
+    source = " ".join(["ein Hund schläft"] * 350)
+    translation = translator.translate(source, max_length_ratio=0.02)
+    assert len(translation.source_pieces) > 1000
+    assert math.isfinite(translation.score)
+    assert torch.isfinite(translation.alignment).all()
+
+
+def test_the_maximum_length_is_the_sentences_own_and_marks_what_it_cuts(translator):
+    long = " ".join(SOURCES)
+    short, _ = translator.translate(["Hund", long], min_length=10_000, beam_size=1)
+    assert short.truncated
+    assert len(short.pieces) == 2 * len(short.source_pieces) + 10
+
+
+def test_min_length_counts_pieces_without_the_end(translator):
+    assert len(translator.translate(SOURCES[0], min_length=9).pieces) >= 10
+
+
+def test_stream_equals_translate_and_reads_one_window_at_a_time(translator):
+    window = WINDOW_BATCHES * translator.recipe.search.batch_size
+    taken = itertools.count()
+    endless = (SOURCES[next(taken) % len(SOURCES)] for _ in itertools.count())
+    stream = translator.stream(endless)
+    first = [translation.text for translation in itertools.islice(stream, window + 1)]
+    assert first == [TARGETS[index % len(TARGETS)] for index in range(window + 1)]
+    assert next(taken) == 2 * window
+
+
+def test_stream_ends_with_its_input(translator):
+    assert [t.text for t in translator.stream(iter(SOURCES))] == TARGETS
+
+
+def test_stream_refuses_one_string(translator):
+    with pytest.raises(ValueError, match="`sentences` must be an iterable of sentences"):
+        translator.stream("ein Hund")
+
+
+def test_scoring_agrees_with_the_search(translator):
+    translations = translator.translate(SOURCES)
+    scores = translator.score(SOURCES, [t.text for t in translations])
+    assert scores == pytest.approx([t.log_probability for t in translations], abs=1e-4)
+
+
+def test_scoring_prefers_the_right_target(translator):
+    right, wrong = translator.score(SOURCES[:1] * 2, [TARGETS[0], TARGETS[5]])
+    assert wrong < right < 0
+
+
+def test_scoring_needs_as_many_targets_as_sources(translator):
+    with pytest.raises(ValueError, match=r"as many sentences as `sources` \(2\), but has 1"):
+        translator.score(["a", "b"], ["a"])
+    with pytest.raises(ValueError, match="must be lists of sentences"):
+        translator.score("a", "b")
+
+
+def test_an_unknown_search_setting_is_refused_with_a_suggestion(translator):
+    with pytest.raises(ConfigurationError, match="unknown search setting `beam`; did you mean"):
+        translator.translate("x", beam=3)
+
+
+def test_a_search_setting_out_of_range_is_refused(translator):
+    with pytest.raises(ConfigurationError, match=r"`search\.beam_size` must be at least 1"):
+        translator.translate("x", beam_size=0)
+    with pytest.raises(ConfigurationError, match="`length_penalty_kind` must be one of"):
+        translator.translate("x", length_penalty_kind="linear")
+
+
+def test_none_keeps_the_recipes_setting(translator):
+    assert translator.translate(SOURCES[0], beam_size=None).text == TARGETS[0]
+
+
+def test_bfloat16_finds_what_float32_finds_on_sentences_known_by_heart(tiny_directory):
+    low = Translator.load(tiny_directory, device="cpu", precision="bfloat16")
+    assert low.dtype == torch.bfloat16
+    translations = low.translate(SOURCES)
+    assert [t.text for t in translations] == TARGETS
+    assert translations[0].alignment.dtype == torch.float32
+
+
+def test_auto_precision_needs_fast_hardware_and_a_record(
+    tiny_directory, own_directory, monkeypatch
+):
+    monkeypatch.setattr("seq2seq.translator.is_bfloat16_fast", lambda device: True)
+    assert Translator.load(tiny_directory, device="cpu").dtype == torch.bfloat16
+    recipe_file = own_directory / "recipe.yaml"
+    recipe_file.write_text(recipe_file.read_text().replace("bfloat16: true", "bfloat16: false"))
+    assert Translator.load(own_directory, device="cpu").dtype == torch.float32
+    monkeypatch.setattr("seq2seq.translator.is_bfloat16_fast", lambda device: False)
+    assert Translator.load(tiny_directory, device="cpu").dtype == torch.float32
+
+
+def test_loading_refuses_what_is_out_of_range(tiny_directory):
+    with pytest.raises(ConfigurationError, match="`threads` must be at least 1, but is 0"):
+        Translator.load(tiny_directory, threads=0)
+    with pytest.raises(ConfigurationError, match="`precision` must be one of auto, float32"):
+        Translator.load(tiny_directory, precision="float16")
+    with pytest.raises(ConfigurationError, match="`device` must be one of auto, cpu"):
+        Translator.load(tiny_directory, device="abacus")
+    with pytest.raises(ConfigurationError, match="`device` is cuda:99, but there is no such"):
+        Translator.load(tiny_directory, device="cuda:99")
+
+
+def test_threads_are_those_of_torch(tiny_directory):
+    before = torch.get_num_threads()
+    Translator.load(tiny_directory, threads=1)
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(before)
+
+
+def test_the_recipe_of_a_translator_is_the_one_it_was_trained_with(translator, tiny_recipe):
+    assert translator.recipe == tiny_recipe
+    assert isinstance(translator.recipe, Recipe)
