@@ -88,7 +88,7 @@ def translate(
         from seq2seq.translator import WINDOW_BATCHES, Translator
 
         translator = Translator.load(model, device, precision, threads)
-        batch_size = search.get("batch_size") or translator.recipe.search.batch_size
+        batch_size = translator.search_settings(**search).batch_size
         reader = LineReader(source_file)
         num_lines = num_truncated = 0
         with open_output(output) as target_file, _progress(quiet, input, output) as advance:

@@ -36,7 +36,7 @@ class LineReader:
     def windows(self, size: int) -> Iterator[list[str]]:
         """Yields up to `size` lines at once, fewer where the input pauses or ends."""
         window: list[str] = []
-        rest = b""
+        rest = bytearray()
         first = True
         while True:
             if window and not self._has_input():
@@ -47,9 +47,13 @@ class LineReader:
                 chunk, first = chunk.removeprefix(_BYTE_ORDER_MARK), False
                 if not chunk:
                     continue
-            *lines, rest = (rest + chunk).split(b"\n")
-            if not chunk and rest:
-                lines, rest = [rest], b""
+            rest += chunk
+            if chunk and b"\n" not in chunk:
+                continue
+            *lines, last = bytes(rest).split(b"\n")
+            rest = bytearray(last)
+            if not chunk and last:
+                lines.append(last)
             for line in lines:
                 window.append(self._decode(line))
                 if len(window) == size:

@@ -71,12 +71,12 @@ def _describe_corpus(corpus: CorpusConfig) -> str:
 
 
 def _score_table(scores: Mapping[str, Any]) -> str:
-    rows = [
-        f"| {name} | {score.get('name', metric)} | {score['value']:.2f} | `{score['signature']}` |"
-        for name, metrics in scores.items()
-        if isinstance(metrics, Mapping)
-        for metric, score in metrics.items()
-        if isinstance(score, Mapping) and {"value", "signature"} <= score.keys()
-    ]
-    header = ["| set | score | value | signature (sacreBLEU) |", "|---|---|---|---|"]
-    return "\n".join(header + rows) if rows else ""
+    rows = ["| set | score | value |", "|---|---|---|"]
+    signatures = {}
+    for set_name, metrics in scores.items():
+        for metric, score in metrics.items() if isinstance(metrics, Mapping) else ():
+            if isinstance(score, Mapping) and {"value", "signature"} <= score.keys():
+                name = score.get("name", metric)
+                rows.append(f"| {set_name} | {name} | {score['value']:.2f} |")
+                signatures[f"* {name}: `{score['signature']}`"] = None
+    return "\n".join([*rows, "", "Signatures of sacreBLEU:", "", *signatures]) if signatures else ""

@@ -6,6 +6,7 @@ docstrings. Underscores are the spelling; hyphens are accepted, here and nowhere
 
 import argparse
 import dataclasses
+import inspect
 import re
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,8 @@ class Options:
         set_parsing_settings(docstring_parse_attribute_docstrings=True)
         self.command = command
         self._annotations: dict[str, Any] = {}
+        self._positional: list[str] = []
+        self._required: list[str] = []
         self._parser = ArgumentParser(
             prog=command,
             usage="%(prog)s [options]",
@@ -41,12 +44,15 @@ class Options:
         """Adds the arguments of a function; those before `*` without a default go by position."""
         annotations = typing.get_type_hints(function)
         self._annotations |= {n: a for n, a in annotations.items() if n not in (*skip, "return")}
-        names = self._parser.add_function_arguments(function, as_positional=True, skip=set(skip))
-        positional = [action for action in self._parser._actions if action.dest in names]
-        for action in positional:
-            if not action.option_strings:
+        self._parser.add_function_arguments(function, as_positional=True, skip=set(skip))
+        for name, parameter in inspect.signature(function).parameters.items():
+            if name not in skip and parameter.default is parameter.empty:
+                by_name = parameter.kind is parameter.KEYWORD_ONLY
+                (self._required if by_name else self._positional).append(name)
+        for action in self._parser._actions:
+            if action.dest in self._positional:
                 action.metavar = action.dest.upper()
-                self._parser.usage = f"{self._parser.usage} {action.metavar}"
+        self._parser.usage = " ".join(["%(prog)s [options]", *map(str.upper, self._positional)])
 
     def add_settings(self, settings: Any, *, show_defaults: bool = True) -> None:
         """Adds the fields of a dataclass, nested ones with dots.
@@ -119,18 +125,18 @@ class Options:
         if match := re.search(r"argument --(\S+): expected", message):
             allowed = describe_type(self._annotations.get(match[1], str))
             return f"`--{match[1]}` needs a value: {allowed}."
-        if match := re.search(r"arguments are required: (.+)", message):
-            missing = ", ".join(
-                f"`--{name}`" if self._is_option(name) else name.upper()
-                for name in match[1].split(", ")
-            )
-            return f"{missing} is missing; see `{self.command} --help`."
-        if match := re.search(r"unrecognized arguments: (\S+)", message):
+        if "required" in message and (missing := self._missing(message, argv)):
+            return f"{', '.join(missing)} is missing; see `{self.command} --help`."
+        if match := re.search(r"[Uu]nrecognized arguments: (\S+)", message):
             return f"unexpected argument {match[1]!r}; see `{self.command} --help`."
         return " ".join(message.split())
 
-    def _is_option(self, name: str) -> bool:
-        return any(action.option_strings for action in self._parser._actions if action.dest == name)
+    def _missing(self, message: str, argv: Sequence[str]) -> list[str]:
+        given = {token.partition("=")[0] for token in argv}
+        by_position = [
+            name.upper() for name in self._positional if re.search(rf"\b{name}\b", message)
+        ]
+        return by_position + [f"`--{name}`" for name in self._required if f"--{name}" not in given]
 
 
 def _leaf_annotations(cls: type, prefix: str = "") -> dict[str, Any]:

@@ -137,7 +137,7 @@ class Translator:
         Raises:
             ConfigurationError: If an override is unknown or out of range.
         """
-        search = self._search(overrides)
+        search = self.search_settings(**overrides)
         if isinstance(sentences, str):
             return self._translate([sentences], search)[0]
         return self._translate(list(sentences), search)
@@ -150,7 +150,7 @@ class Translator:
         Args:
             overrides: As in `translate`.
         """
-        search = self._search(overrides)
+        search = self.search_settings(**overrides)
         if isinstance(sentences, str):
             raise ValueError("`sentences` must be an iterable of sentences, but is one string.")
         return self._stream(iter(sentences), search)
@@ -180,7 +180,12 @@ class Translator:
                 scores[index] = score
         return scores
 
-    def _search(self, overrides: dict[str, Any]) -> SearchConfig:
+    def search_settings(self, **overrides: Any) -> SearchConfig:
+        """The recipe's search settings with some in place of its own; None keeps the recipe's.
+
+        Raises:
+            ConfigurationError: If an override is unknown or out of range.
+        """
         known = [setting.name for setting in dataclasses.fields(SearchConfig)]
         for name in overrides:
             if name not in known:

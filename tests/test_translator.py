@@ -195,13 +195,13 @@ def test_bfloat16_finds_what_float32_finds_on_sentences_known_by_heart(tiny_dire
 def test_auto_precision_needs_fast_hardware_and_a_record(
     tiny_directory, own_directory, monkeypatch
 ):
-    monkeypatch.setattr("seq2seq.translator.is_bfloat16_fast", lambda device: True)
-    assert Translator.load(tiny_directory, device="cpu").dtype == torch.bfloat16
     recipe_file = own_directory / "recipe.yaml"
-    recipe_file.write_text(recipe_file.read_text().replace("bfloat16: true", "bfloat16: false"))
-    assert Translator.load(own_directory, device="cpu").dtype == torch.float32
-    monkeypatch.setattr("seq2seq.translator.is_bfloat16_fast", lambda device: False)
+    recipe_file.write_text(recipe_file.read_text().replace("bfloat16: false", "bfloat16: true"))
+    monkeypatch.setattr("seq2seq.translator.is_bfloat16_fast", lambda device: True)
     assert Translator.load(tiny_directory, device="cpu").dtype == torch.float32
+    assert Translator.load(own_directory, device="cpu").dtype == torch.bfloat16
+    monkeypatch.setattr("seq2seq.translator.is_bfloat16_fast", lambda device: False)
+    assert Translator.load(own_directory, device="cpu").dtype == torch.float32
 
 
 def test_loading_refuses_what_is_out_of_range(tiny_directory):

@@ -116,7 +116,7 @@ def read_lines(path: str | Path) -> list[str]:
     try:
         data = path.read_bytes()
         if path.suffix == ".gz":
-            data = gzip.decompress(data)
+            data = _decompress(data)
     except FileNotFoundError as error:
         raise ConfigurationError(f"There is no file {path}.") from error
     except IsADirectoryError as error:
@@ -153,6 +153,12 @@ _DRAWN_SHARE, _DRAWN_MOST = 0.05, 2000
 
 # A set as it was read: its pairs without blank ones, and their report.
 _Set = tuple[Pairs, CorpusReport]
+
+
+def _decompress(data: bytes) -> bytes:
+    if not data:
+        raise EOFError  # even nothing has a header when compressed; `gzip` lets this pass
+    return gzip.decompress(data)
 
 
 def _read_files(config: CorpusConfig, source: str, target: str) -> dict[str, _Set]:

@@ -20,33 +20,33 @@ log = logging.getLogger(__name__)
 class BatchLoader:
     """Batches of encoded pairs in a sampler's order, made when asked for, in this process.
 
-    Lightning finds three things here: `batch_sampler.set_epoch`, the length, and the state that it
-    saves with a checkpoint.
+    Lightning looks for `sampler`, whose epoch it sets, for `batch_sampler` as in torch's loader,
+    for the length, and for the state that it saves with a checkpoint.
     """
 
-    def __init__(self, pairs: EncodedPairs, batch_sampler: TokenBatchSampler) -> None:
+    def __init__(self, pairs: EncodedPairs, sampler: TokenBatchSampler) -> None:
         self.pairs = pairs
-        self.batch_sampler = batch_sampler
+        self.sampler = self.batch_sampler = sampler
 
     def __len__(self) -> int:
-        return len(self.batch_sampler)
+        return len(self.sampler)
 
     def __iter__(self) -> Iterator[Batch]:
         # Lightning asks for an iterator before it sets the epoch: nothing may happen until `next`.
-        for indices in self.batch_sampler:
+        for indices in self.sampler:
             yield self.pairs.batch(indices)
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the order of the batches."""
-        self.batch_sampler.set_epoch(epoch)
+        self.sampler.set_epoch(epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """The epoch and the number of batches handed out in it."""
-        return self.batch_sampler.state_dict()
+        return self.sampler.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Lets the next iteration begin where `state` was taken."""
-        self.batch_sampler.load_state_dict(state)
+        self.sampler.load_state_dict(state)
 
 
 class TranslationDataModule(lightning.LightningDataModule):
@@ -84,8 +84,8 @@ class TranslationDataModule(lightning.LightningDataModule):
         """Shuffled training batches of this process."""
         loader = self._loader(self._encode()[0], shuffle=True)
         # Without a trainer somebody only asks for the length.
-        if self.trainer and loader.batch_sampler.rank == 0:
-            log.info(describe(loader.batch_sampler))
+        if self.trainer and loader.sampler.rank == 0:
+            log.info(describe(loader.sampler))
         return loader
 
     def val_dataloader(self) -> BatchLoader:

@@ -145,7 +145,7 @@ def _encode(pairs: Pairs, tokenizers: Tokenizers, max_length: int | None) -> tup
 
 
 def _list_array(sentences: list[list[int]]) -> Any:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
     offsets = np.cumsum([0, *map(len, sentences)], dtype=np.int32)
     values = np.fromiter((i for ids in sentences for i in ids), np.int32, count=int(offsets[-1]))
@@ -159,7 +159,8 @@ def _write(path: Path, table: Any, num_too_long: int) -> None:
     scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         with _no_progress_bars():
-            datasets.Dataset(datasets.table.InMemoryTable(table)).save_to_disk(str(scratch / "ids"))
+            dataset = datasets.Dataset(datasets.table.InMemoryTable(table))
+            dataset.save_to_disk(str(scratch / "ids"), num_shards=1)  # of nothing, too
         summary = {
             "num_too_long": num_too_long,
             "checksums": [_Column(table.column(side)).checksum() for side in _SIDES],
@@ -168,7 +169,7 @@ def _write(path: Path, table: Any, num_too_long: int) -> None:
         if path.exists() and _read(path) is None:
             shutil.rmtree(path)
         try:
-            (scratch).rename(path)
+            scratch.rename(path)
         except OSError:
             if not path.exists():  # otherwise another process was faster, with the same ids
                 raise

@@ -6,7 +6,6 @@ To add a metric: a function and one line of `METRICS`.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 
 from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.base import Metric
@@ -85,7 +84,7 @@ def _is_installed(tokenizer: str) -> bool:
     if not tokenizer.endswith("-mecab"):
         return True
     try:
-        import_module(f"sacrebleu.tokenizers.tokenizer_{tokenizer.replace('-', '_')}")
-    except (ImportError, RuntimeError):  # sacreBLEU turns one into the other
+        BLEU(tokenize=tokenizer)
+    except (ImportError, RuntimeError, AssertionError):  # missing, or with another dictionary
         return False
     return True

@@ -31,16 +31,18 @@ class DeferredProducts:
     """
 
     def __init__(self) -> None:
-        self._tapes: dict[int, _Tape] = {}
+        # The anchors stand here and not on the tapes: a tape is held by its anchor's graph node,
+        # and a cycle through the graph would outlive the loop.
+        self._tapes: dict[int, tuple[Tensor, _Tape]] = {}
 
     def __call__(self, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Returns `inputs @ weight.T + bias`, [..., out]."""
         if not (torch.is_grad_enabled() and weight.requires_grad):
             return linear(inputs, weight, bias)
-        tape = self._tapes.get(id(weight))
-        if tape is None:
-            tape = self._tapes[id(weight)] = _Tape(weight, bias)
-        return _Product.apply(inputs, tape.anchor, tape)
+        if id(weight) not in self._tapes:
+            tape = _Tape(weight, bias)
+            self._tapes[id(weight)] = _WeightGradient.apply(weight, bias, tape), tape
+        return _Product.apply(inputs, *self._tapes[id(weight)])
 
 
 class _Tape:
@@ -55,7 +57,6 @@ class _Tape:
         self.bias = None if bias is None else bias.detach().to(dtype)
         self.inputs: list[Tensor] = []
         self.gradients: list[Tensor] = []
-        self.anchor = _WeightGradient.apply(weight, bias, self)
 
 
 class _WeightGradient(torch.autograd.Function):

@@ -2,7 +2,6 @@
 
 import math
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,7 +73,7 @@ class Epochs(Callback):
     """Tells the batches which epoch it is, as Lightning tells only samplers of single examples."""
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """A resumed epoch has been told by its checkpoint."""
+        """An epoch that a checkpoint is in the midst of stays where it is."""
         cast(BatchLoader, trainer.train_dataloader).set_epoch(trainer.current_epoch)
 
 
@@ -167,11 +166,6 @@ class Evaluation(StepCallback):
         step = trainer.global_step
         training = module.evaluation_window.means()
         scores = self._development.evaluate(module.network)
-        if not math.isfinite(scores.loss):
-            raise TrainingError(
-                f"The development loss became {scores.loss} after {step} steps; lower "
-                f"`training.learning_rate` or `training.gradient_clip`."
-            )
         value = scores.value(self._config.monitor)
         improved = self.best.offer(value, step, module.network.state_dict())
         for configuration in trainer.lr_scheduler_configs:
@@ -237,10 +231,22 @@ class LastCheckpoint(StepCallback):
         Raises:
             TrainingInterrupted: If `interrupt` was called.
         """
+        # At the end of an epoch Lightning can resume only from its very end.
+        if not trainer.is_last_batch:
+            self._save_if_due(trainer, module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Like `on_step` for the last step of an epoch."""
+        if trainer.is_last_batch:  # else training stops amid an epoch, and has been saved
+            self._save_if_due(trainer, cast(TranslationModule, pl_module))
+
+    def _save_if_due(self, trainer: Trainer, module: TranslationModule) -> None:
         evaluated = len(self._evaluation.history) > self._num_evaluations
         due = time.monotonic() - self._saved >= self._seconds
         if due or evaluated or trainer.should_stop or self._interrupted:
-            module.check_finite()
+            module.close_window()
+            for logger in trainer.loggers:
+                logger.save()
             save_atomically(trainer.save_checkpoint, self._path)
             self._best.prune()
             self._num_evaluations = len(self._evaluation.history)
@@ -253,7 +259,7 @@ class LastCheckpoint(StepCallback):
 
 
 class ProgressReport(StepCallback):
-    """Shows a bar on a terminal, and one line per evaluation anywhere; all on standard error.
+    """Shows a bar on a terminal, and one line per evaluation anywhere.
 
     Args:
         samples_file: Gets the sample translations of every evaluation; the terminal does too.
@@ -267,6 +273,7 @@ class ProgressReport(StepCallback):
         clock: Clock,
         plan: Plan,
         samples_file: Path,
+        console: Console | None = None,
     ) -> None:
         super().__init__()
         self._sources = development.sources[: config.samples]
@@ -277,7 +284,7 @@ class ProgressReport(StepCallback):
         self._samples_file = samples_file
         self._first_step = 0
         self._started = time.monotonic()
-        self._console = Console(stderr=True)
+        self._console = console or Console(stderr=True)
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
@@ -335,10 +342,7 @@ class ProgressReport(StepCallback):
 
     def print(self, text: str) -> None:
         """Prints text as it is, above the bar."""
-        if self._console.is_terminal:
-            self._console.print(Text(text), soft_wrap=True)
-        else:
-            print(text, file=sys.stderr, flush=True)
+        self._console.print(Text(text), soft_wrap=True)
 
     def _time_left(self, step: int) -> str:
         seconds = time.monotonic() - self._started

@@ -28,7 +28,10 @@ def save_atomically(write: Any, path: Path) -> None:
 
 def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
     """Writes a `state_dict` as safetensors; tied weights are written once for each name."""
-    plain = {name: tensor.detach().to("cpu", copy=True) for name, tensor in weights.items()}
+    plain = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in weights.items()
+    }
     save_atomically(lambda temporary: safetensors.torch.save_file(plain, temporary), path)
 
 

@@ -1,6 +1,7 @@
 """How good a network is on the development set: its loss, its translations and their scores."""
 
 import copy
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from seq2seq.data.tokenizer import Tokenizers
 from seq2seq.evaluation.metrics import METRICS, Score
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.training.hardware import Hardware
+from seq2seq.training.module import TrainingError
 from seq2seq.translator import Translator
 
 SENTENCES_PER_BATCH = 128
@@ -65,11 +67,17 @@ class Development:
         self._hardware = hardware
 
     def evaluate(self, network: EncoderDecoder) -> DevelopmentScores:
-        """Scores a network in the precision of training; leaves it in the mode it was in."""
+        """Scores a network in the precision of training; leaves it in the mode it was in.
+
+        Raises:
+            TrainingError: If its numbers are not finite.
+        """
         was_training = network.training
         network.to(self._hardware.device).eval()
         try:
             loss = self._loss(network)
+            if not math.isfinite(loss):
+                raise ValueError(f"The development loss is {loss}.")
             translations = self.translate(
                 network,
                 bfloat16=self._hardware.bfloat16,
@@ -77,6 +85,12 @@ class Development:
                 n_best=1,
                 batch_size=SENTENCES_PER_BATCH,
             )
+        except ValueError as error:  # of the search, too: it refuses such numbers
+            raise TrainingError(
+                f"The network broke down ({str(error).rstrip('.')}); lower "
+                f"`training.learning_rate` or `training.gradient_clip`, or raise "
+                f"`training.warmup_steps`."
+            ) from error
         finally:
             network.train(was_training)
         return DevelopmentScores(

@@ -83,7 +83,7 @@ class TestByEye:
         hypotheses = search_table(
             self.table, beam_size=3, n_best=3, min_lengths=2, length_penalty=0.0
         )
-        assert [each.ids for each in hypotheses][0] == [1, 2, 3]
+        assert hypotheses[0].ids == [1, 2, 3]
         assert all(len(each.ids) >= 3 for each in hypotheses)
 
     def test_a_maximum_length_truncates(self):

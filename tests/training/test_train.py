@@ -1,28 +1,26 @@
 import csv
-import fcntl
-import logging
 import os
 import re
 import signal
-import time
 from dataclasses import replace
 
 import pytest
 import torch
+from copy_corpus import make_recipe, write_copy_corpus
 from safetensors.torch import load_file
 
 from seq2seq.config import ConfigurationError, ModelConfig
 from seq2seq.data.corpus import read_lines
-from seq2seq.model_directory import load_model_directory
-from seq2seq.training import train as train_file
+from seq2seq.model_directory import load_model_directory, read_scores
+from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.training import development
 from seq2seq.training.callbacks import TrainingInterrupted
 from seq2seq.training.module import TrainingError, TranslationModule
 from seq2seq.training.train import train
 from seq2seq.translator import Translator
-from tests.training.conftest import write_copy_corpus
 
 
-def test_it_learns_to_copy(tmp_path, make_recipe):
+def test_it_learns_to_copy(tmp_path):
     corpus = write_copy_corpus(tmp_path, num_train=1500, num_dev=50)
     recipe = make_recipe(
         corpus,
@@ -40,3 +38,271 @@ def test_it_learns_to_copy(tmp_path, make_recipe):
     translations = Translator.load(tmp_path / "run", device="cpu").translate(sentences)
     right = [t.text == s for t, s in zip(translations, sentences, strict=True)]
     assert sum(right) >= 0.9 * len(right)
+
+
+def at_step(monkeypatch, step, act):
+    """Does something in the middle of an optimiser step."""
+    original = TranslationModule.training_step
+    acted = []
+
+    def training_step(self, batch, batch_idx):
+        if self.global_step == step and not acted:
+            acted.append(step)
+            act()
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(TranslationModule, "training_step", training_step)
+
+
+def weights_of(run):
+    return load_file(run / "model.safetensors")
+
+
+def history_of(result):
+    """Without what counts from the last start or evaluation, and without times."""
+    left_out = ("minutes", "pieces_per_second", "loss")
+    return [{n: v for n, v in entry.items() if n not in left_out} for entry in result.history]
+
+
+# With 64 pieces per batch, the corpus has NUM_STEPS batches.
+NUM_STEPS = 10
+
+
+@pytest.mark.parametrize(
+    ("step", "training"),
+    [
+        (4, {}),
+        (NUM_STEPS - 1, {}),  # the checkpoint is that of a whole epoch
+        (NUM_STEPS, {}),
+        (NUM_STEPS + 3, {"schedule": "cosine", "optimizer": "sgd"}),
+        (4, {"validate_every": 0.5, "schedule": "plateau", "learning_rate": 0.1}),
+        (5, {"accumulate_batches": 2, "validate_every": 0.3}),
+        (8, {"truncation_steps": 2, "weight_decay": 0.01, "monitor": "loss"}),
+    ],
+)
+def test_an_interrupted_run_continues_to_the_same_weights(
+    tmp_path, tiny_corpus, monkeypatch, step, training
+):
+    recipe = make_recipe(tiny_corpus, **training)
+    straight = train(recipe, tmp_path / "straight")
+    with monkeypatch.context() as patch:
+        at_step(patch, step, lambda: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(TrainingInterrupted, match=r"after \d+ steps; `--resume` continues"):
+            train(recipe, tmp_path / "interrupted")
+    torch.rand(5)  # whatever happened in between
+    resumed = train(recipe, tmp_path / "interrupted", resume=True)
+
+    last = [
+        torch.load(run / "checkpoints/last.ckpt", weights_only=True)
+        for run in (tmp_path / "straight", tmp_path / "interrupted")
+    ]
+    for name, tensor in last[0]["state_dict"].items():
+        assert torch.equal(tensor, last[1]["state_dict"][name]), name
+    straight_weights, weights = weights_of(straight.path), weights_of(resumed.path)
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in straight_weights.items())
+    assert history_of(resumed) == history_of(straight)
+    assert resumed.minutes > 0
+
+
+def test_a_killed_run_continues_from_its_last_checkpoint(tmp_path, tiny_corpus, monkeypatch):
+    recipe = make_recipe(tiny_corpus, checkpoint_minutes=1e-9)  # after every step
+    straight = train(recipe, tmp_path / "straight")
+
+    def die():
+        raise MemoryError
+
+    for step in (2, NUM_STEPS, NUM_STEPS + 2):
+        with monkeypatch.context() as patch, pytest.raises(MemoryError):
+            at_step(patch, step, die)
+            train(recipe, tmp_path / "killed", resume=True)
+    resumed = train(recipe, tmp_path / "killed", resume=True)
+    weights = weights_of(resumed.path)
+    assert all(torch.equal(t, weights[name]) for name, t in weights_of(straight.path).items())
+    assert history_of(resumed) == history_of(straight)
+
+
+def test_resuming_a_finished_run_only_finishes_again(tmp_path, tiny_corpus, monkeypatch):
+    recipe = make_recipe(tiny_corpus)
+    first = train(recipe, tmp_path / "run")
+    weights = weights_of(first.path)
+    at_step(monkeypatch, NUM_STEPS, lambda: pytest.fail("trains on"))
+    second = train(recipe, tmp_path / "run", resume=True)
+    assert second.history == first.history
+    assert all(torch.equal(tensor, weights[n]) for n, tensor in weights_of(second.path).items())
+
+
+def test_a_finished_run_can_be_given_more_epochs(tmp_path, tiny_corpus):
+    train(make_recipe(tiny_corpus, max_epochs=1), tmp_path / "run")
+    more = train(make_recipe(tiny_corpus, max_epochs=3), tmp_path / "run", resume=True)
+    straight = train(make_recipe(tiny_corpus, max_epochs=3), tmp_path / "straight")
+    assert history_of(more) == history_of(straight)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path, tiny_corpus):
+    runs = [
+        weights_of(train(make_recipe(tiny_corpus, seed=seed, max_epochs=1), tmp_path / name).path)
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    ]
+    name = "decoder.vocabulary.weight"
+    assert torch.equal(runs[0][name], runs[1][name])
+    assert not torch.equal(runs[0][name], runs[2][name])
+
+
+def test_the_run_folder_becomes_a_model_directory_with_logs(tmp_path, tiny_corpus, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = train(make_recipe(tiny_corpus, validate_every=0.5), "runs/copy")
+    loaded = load_model_directory(result.path)
+    assert loaded.recipe == make_recipe(tiny_corpus, validate_every=0.5)
+    assert isinstance(loaded.decode["bfloat16"], bool)
+    assert read_scores(result.path) == result.scores
+    assert result.scores["dev"]["bleu"]["signature"].startswith("nrefs:1|case:mixed|eff:no|tok:13a")
+    with open(result.path / "logs/metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["dev_bleu"]) for row in rows if row["dev_bleu"]] == [
+        entry["dev_bleu"] for entry in result.history
+    ]
+    logged = next(row for row in rows if row["loss"])
+    for name in ("gradient_norm", "learning_rate", "pieces_per_second", "padding_share"):
+        assert float(logged[name]) > 0
+    assert list((result.path / "logs/tensorboard").glob("events*"))
+    assert (result.path / "logs/samples.txt").read_text().count("output:") == 3 * len(
+        result.history
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs"]
+    assert not (result.path / ".lock").exists()
+
+
+def test_a_resumed_log_has_every_step_once(tmp_path, tiny_corpus, monkeypatch):
+    monkeypatch.setattr("seq2seq.training.module.LOG_EVERY", 1)
+    recipe = make_recipe(tiny_corpus, checkpoint_minutes=1e-9)
+    with monkeypatch.context() as patch:
+        at_step(patch, 4, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(TrainingInterrupted):
+            train(recipe, tmp_path / "run")
+    train(recipe, tmp_path / "run", resume=True)
+    with open(tmp_path / "run/logs/metrics.csv", newline="") as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file) if row["loss"]]
+    assert steps == list(range(1, 2 * NUM_STEPS + 1))
+
+
+def test_off_a_terminal_there_is_one_line_per_evaluation(tmp_path, tiny_corpus, capfd):
+    train(make_recipe(tiny_corpus), tmp_path / "run")
+    output, error = capfd.readouterr()
+    assert output == ""
+    first, *evaluations, average = error.splitlines()
+    assert first.startswith("Training on cpu with 1 threads in float32: ")
+    assert [line.split("  ")[0] for line in evaluations] == ["epoch 1.00", "epoch 2.00"]
+    assert average.startswith("average of the best 2: ")
+
+
+def scripted(monkeypatch, values):
+    """Development scores as in a script, one per evaluation."""
+    remaining = iter(values)
+    original = development.Development.evaluate
+
+    def evaluate(self, network):
+        scores = original(self, network)
+        return replace(scores, bleu=replace(scores.bleu, value=next(remaining)))
+
+    monkeypatch.setattr(development.Development, "evaluate", evaluate)
+
+
+def test_patience_stops_training(tmp_path, tiny_corpus, monkeypatch):
+    scripted(monkeypatch, [1.0, 3.0, 2.0, 3.0, 9.0])
+    recipe = make_recipe(tiny_corpus, max_epochs=9, patience=2, average_best=1)
+    result = train(recipe, tmp_path / "run")
+    assert [entry["improved"] for entry in result.history] == [True, True, False, False]
+    assert result.steps == 4 * NUM_STEPS
+    best = load_file(tmp_path / f"run/checkpoints/best-{2 * NUM_STEPS:08d}.safetensors")
+    weights = weights_of(result.path)
+    assert all(torch.equal(best[name], tensor) for name, tensor in weights.items())
+
+
+@pytest.mark.parametrize(("value", "averaged"), [(2.5, 1), (3.0, 2), (3.5, 2)])
+def test_the_average_is_kept_if_it_is_no_worse(tmp_path, tiny_corpus, monkeypatch, value, averaged):
+    scripted(monkeypatch, [1.0, 3.0, 2.0, value])
+    result = train(make_recipe(tiny_corpus, max_epochs=3, average_best=2), tmp_path / "run")
+    assert result.averaged == averaged
+    files = sorted((result.path / "checkpoints").glob("best-*"))
+    assert [file.stem for file in files] == [f"best-{e * NUM_STEPS:08d}" for e in (2, 3)]
+    best, other = (load_file(file) for file in files)
+    weights = weights_of(result.path)
+    for name, tensor in weights.items():
+        expected = best[name] if averaged == 1 else (best[name] + other[name]) / 2
+        torch.testing.assert_close(tensor, expected)
+
+
+def test_time_that_is_up_ends_training_with_an_evaluation(tmp_path, tiny_corpus):
+    recipe = make_recipe(tiny_corpus, max_epochs=1000, max_minutes=1e-9)
+    result = train(recipe, tmp_path / "run")
+    assert (result.steps, len(result.history)) == (1, 1)
+    again = train(recipe, tmp_path / "run", resume=True)
+    assert again.steps == 1  # the time counts over the whole run
+    assert load_model_directory(result.path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_with_advice(tmp_path, tiny_corpus, monkeypatch, value):
+    original = EncoderDecoder.loss
+
+    def loss(self, *args, **settings):
+        output = original(self, *args, **settings)
+        return output._replace(loss=output.loss * value)
+
+    monkeypatch.setattr(EncoderDecoder, "loss", loss)
+    advice = (
+        f"The loss became {value} in epoch 1 after 0 steps; lower `training.learning_rate` or "
+        "`training.gradient_clip`, or raise `training.warmup_steps`."
+    )
+    with pytest.raises(TrainingError, match=f"^{re.escape(advice)}$"):
+        train(make_recipe(tiny_corpus), tmp_path / "run")
+    assert not (tmp_path / "run/model.safetensors").exists()
+    assert not list((tmp_path / "run/checkpoints").glob("*.ckpt"))
+
+
+def test_weights_that_explode_stop_training_with_advice(tmp_path, tiny_corpus):
+    recipe = make_recipe(tiny_corpus, learning_rate=1e30, gradient_clip=0.0, optimizer="sgd")
+    with pytest.raises(TrainingError, match=r"; lower `training.learning_rate` or"):
+        train(recipe, tmp_path / "run")
+
+
+@pytest.mark.parametrize(("low", "allowed"), [(50.05, True), (49.8, False), (50.2, False)])
+def test_bfloat16_is_recorded_only_if_it_loses_no_quality(
+    tmp_path, tiny_corpus, monkeypatch, low, allowed
+):
+    def translate(self, network, *, bfloat16, **search):
+        return [low if bfloat16 else 50.0]
+
+    original = development.Development.score
+
+    def score(self, metric, translations):
+        return replace(original(self, metric, self.references), value=translations[0])
+
+    monkeypatch.setattr("seq2seq.training.train.is_bfloat16_fast", lambda device: True)
+    monkeypatch.setattr(development.Development, "translate", translate)
+    monkeypatch.setattr(development.Development, "score", score)
+    result = train(make_recipe(tiny_corpus, max_epochs=1, samples=0), tmp_path / "run")
+    assert load_model_directory(result.path).decode["bfloat16"] is allowed
+    assert result.scores["dev"]["bleu"]["value"] == (low if allowed else 50.0)
+
+
+def test_bfloat16_trains_on_any_processor(tmp_path, tiny_corpus):
+    result = train(make_recipe(tiny_corpus, precision="bfloat16"), tmp_path / "run")
+    weights = weights_of(result.path)
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+    assert result.history[-1]["loss"] < result.history[0]["loss"]
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"optimizer": "adamw"}, "`training.optimizer` must be one of adam, sgd, but is 'adamw'"),
+        ({"schedule": "noam"}, "`training.schedule` must be one of constant, "),
+        ({"monitor": "ter"}, "`training.monitor` must be one of bleu, chrf, loss, but is 'ter'"),
+        ({"device": "cuda:99"}, "`training.device` is cuda:99, but there is no such device"),
+        ({"precision": "half"}, "`training.precision` must be one of auto, float32, bfloat16"),
+    ],
+)
+def test_settings_that_cannot_work_are_named(tmp_path, tiny_corpus, training, message):
+    with pytest.raises(ConfigurationError, match=message):
+        train(make_recipe(tiny_corpus, **training), tmp_path / "run")

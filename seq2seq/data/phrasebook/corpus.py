@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from seq2seq.data.phrasebook.draw import Draw
 from seq2seq.data.phrasebook.korean import finish
-from seq2seq.data.phrasebook.patterns import FIXED_DRAFTS, PATTERNS
+from seq2seq.data.phrasebook.patterns import FIXED_DRAFTS, PATTERNS, WEIGHTS
 from seq2seq.data.phrasebook.phrases import Draft, Words, mark
 
 SPLITS = ("train", "dev", "test", "test_unseen")
@@ -64,12 +64,13 @@ def load_phrasebook(seed: int = 1) -> dict[str, list[PhrasebookPair]]:
     splits = _divide(seen, random.Random(seed))
     known_english = {pair.english for pair in seen}
     known_korean = {pair.korean for pair in seen}
+    known_pairs = {lexemes for pair in seen for lexemes in pair.verb_object + pair.subject_verb}
     known_words = {word for pair in splits["train"] for word in _words(pair.english)}
     unseen = _write(Draw(seed, unseen=True), 2 * NUM_UNSEEN_PAIRS, list(PATTERNS))
     unseen = [
         pair
         for pair in unseen
-        if pair.verb_object
+        if known_pairs.isdisjoint(pair.verb_object + pair.subject_verb)
         and pair.english not in known_english
         and pair.korean not in known_korean
         and known_words.issuperset(_words(pair.english))
@@ -86,12 +87,11 @@ def _write(draw: Draw, num_pairs: int, names: list[str]) -> list[PhrasebookPair]
         for name, draft, level in FIXED_DRAFTS:
             pair = _realize(name, draft, level)
             pairs[pair.korean] = pair
-    open_names, counts = list(names), Counter()
+    open_names = list(names)
     failures: Counter[str] = Counter()
     while open_names and len(pairs) < num_pairs:
         for name in list(open_names):
-            added = _add(draw, name, pairs)
-            counts[name] += added
+            added = sum(_add(draw, name, pairs) for _ in range(WEIGHTS.get(name, 1)))
             failures[name] = 0 if added else failures[name] + 1
             if failures[name] > 40:
                 open_names.remove(name)
@@ -123,7 +123,7 @@ def _add(draw: Draw, name: str, pairs: dict[str, PhrasebookPair]) -> int:
 def _realize(name: str, draft: Draft, level: str) -> PhrasebookPair:
     """The sentence of a draft at a speech level."""
     korean = list(draft.korean)
-    if level != "plain":
+    if level in ("polite", "formal"):
         korean = [
             (_POLITE_WORDS.get(word, word), role)
             for word, role in korean

@@ -14,10 +14,26 @@ from hashlib import sha256
 from typing import TypeVar
 
 from seq2seq.data.phrasebook.lexicon import (
-    Adjective, Adverb, Noun, Time, Verb, adverbs, intransitive_verbs, nouns_of, people, times,
+    Adjective,
+    Adverb,
+    Noun,
+    Time,
+    Verb,
+    adverbs,
+    intransitive_verbs,
+    nouns_of,
+    people,
+    times,
     verbs,
 )  # fmt: skip
-from seq2seq.data.phrasebook.phrases import PRONOUN_POSSESSIVES, Action, Phrase, Subject, bare, in_general
+from seq2seq.data.phrasebook.phrases import (
+    PRONOUN_POSSESSIVES,
+    Action,
+    Phrase,
+    Subject,
+    bare,
+    in_general,
+)
 
 Choice = TypeVar("Choice")
 
@@ -37,6 +53,8 @@ HE = Subject("그", "He", "third", False, "his", "그")
 SHE = Subject("그녀", "She", "third", False, "her", "그녀")
 THEY = Subject("그들", "They", "third", True, "their", "그들")
 PRONOUNS = (I, I_LEFT_OUT, WE, HE, SHE, THEY)
+TIMELESS = 0.25
+"""Share of past and future sentences without a time expression."""
 
 
 class Draw:
@@ -79,6 +97,11 @@ class Draw:
             allowed = [time for time in allowed if not _PART_OF_DAY.search(time.korean)]
         return self.choose(allowed, key=lambda time: time.korean)
 
+    def maybe_time(self, tense: str, action: Action | None = None, *grains: str) -> Time | None:
+        """A time expression or, where the tense says enough, sometimes none."""
+        drawn = self.time(tense, action, *grains)
+        return None if tense != "habit" and self.chance(TIMELESS) else drawn
+
     def adjective(self, choices: Sequence[Adjective]) -> Adjective:
         """One of the adjectives."""
         return self.choose(choices, key=lambda adjective: adjective.korean)
@@ -88,7 +111,7 @@ class Draw:
         tag: str | None = None,
         *,
         without: Iterable[str] = ("state", "search"),
-        place: float = 0.45,
+        place: float = 0.35,
         adverb: float = 0.1,
         habit: bool = False,
         objects: Callable[[Noun], bool] | None = None,
@@ -119,10 +142,8 @@ class Draw:
             (rows[i], self.random.choice(choices[i]))
             for i in self.random.choices(range(len(rows)), weights, k=4)
         ]
-        chosen, noun = min(
-            drawn, key=lambda pair: self.uses[pair[1].korean] + self.uses[pair[0].korean] / 4
-        )
-        self.uses[noun.korean] += 1
+        chosen, noun = min(drawn, key=self._wear)
+        self.uses[f"object {noun.korean}"] += 1
         self.uses[chosen.korean] += 1
         several = "plural" in chosen.tags or (habit and "single" not in chosen.tags)
         if several and noun.article == "a" and not chosen.tags & {"own", "definite"}:
@@ -132,7 +153,7 @@ class Draw:
         return self._with_circumstances(chosen, phrase, place, adverb)
 
     def intransitive(
-        self, tag: str | None = None, *, place: float = 0.8, adverb: float = 0.2
+        self, tag: str | None = None, *, place: float = 0.65, adverb: float = 0.15
     ) -> Action:
         """A verb without object."""
         rows = [v for v in intransitive_verbs() if tag is None or tag in v.tags]
@@ -146,6 +167,7 @@ class Draw:
         third: bool = False,
         gendered: bool = False,
         pronoun: float = 0.4,
+        only: str | None = None,
     ) -> Subject:
         """A person who may do all of the actions.
 
@@ -153,6 +175,10 @@ class Draw:
             third: Only people other than I, you and we.
             gendered: Only people with an English possessive.
             pronoun: Probability of a pronoun.
+            only: The one person asked for.
+
+        Raises:
+            LookupError: If nobody suits.
         """
         done = [a.verb.korean if isinstance(a, Action) else a.korean for a in actions]
         owns = any(
@@ -172,6 +198,7 @@ class Draw:
             s
             for s in pool
             if s.lexeme not in taken
+            and only in (None, s.lexeme)
             and (s.possessive or not (owns or gendered))
             and all(is_reserved_subject(verb, s.lexeme) == self.unseen for verb in done)
         ]
@@ -179,9 +206,22 @@ class Draw:
             raise LookupError("No subject suits these actions.")
         return self.choose(allowed, key=lambda subject: subject.korean)
 
+    def objects_of(self, verb: Verb) -> list[Noun]:
+        """The objects that the verb may take here."""
+        return [
+            noun
+            for noun in verb.objects
+            if is_reserved_object(verb.korean, noun.korean) == self.unseen
+        ]
+
     def with_object(self, action: Action, phrase: Phrase) -> Action:
         """The action with another phrase around its object."""
         return Action(action.verb, phrase, action.place, action.adverb)
+
+    def _wear(self, pair: tuple[Verb, Noun]) -> float:
+        """How much a verb and an object have been used, the verb for each of its objects."""
+        verb, noun = pair
+        return self.uses[f"object {noun.korean}"] + self.uses[verb.korean] / 5
 
     def _with_circumstances(
         self, verb: Verb, phrase: Phrase | None, place: float, adverb: float

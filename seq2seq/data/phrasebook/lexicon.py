@@ -231,7 +231,7 @@ def _thing(row: dict[str, str], group: str) -> Noun:
         korean=row["korean"],
         english=row["english"],
         plural=_plural(row),
-        article="none" if row["article"] == "plural" else row["article"],
+        article={"plural": "none", "an": "a"}.get(row["article"], row["article"]),
         always_plural=row["plural"] == "=",
         counter="" if row["counter"] == "-" else row["counter"],
         classes=frozenset(row["classes"].split()),

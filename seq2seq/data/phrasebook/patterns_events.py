@@ -13,10 +13,20 @@ from seq2seq.data.phrasebook.english import inflect
 from seq2seq.data.phrasebook.korean import Predicate, conjugate
 from seq2seq.data.phrasebook.lexicon import Adjective, Noun, Verb, adjectives, adverbs
 from seq2seq.data.phrasebook.phrases import (
-    Action, Draft, Subject, Words, be, described, do, finite, have, mark, pointed_at,
+    Action,
+    Draft,
+    Subject,
+    Words,
+    be,
+    described,
+    do,
+    finite,
+    have,
+    mark,
+    pointed_at,
     time_words,
 )  # fmt: skip
-from seq2seq.data.phrasebook.tables import read_table
+from seq2seq.data.phrasebook.tables import read_table, word_list
 
 LEVELS = ("plain", "polite", "formal")
 
@@ -56,12 +66,10 @@ def draft(
     )
 
 
-def _tell(
-    draw: Draw, action: Action, tense: str, time_tense: str, *grains: str
-) -> Draft:
+def _tell(draw: Draw, action: Action, tense: str, time_tense: str, *grains: str) -> Draft:
     """Subject, time, action."""
     subject = draw.subject(action)
-    when, when_english = time_words(draw.time(time_tense, action, *grains))
+    when, when_english = time_words(draw.maybe_time(time_tense, action, *grains))
     return draft(
         subject.topic + when + action.korean,
         Predicate(action.verb.korean),
@@ -132,7 +140,7 @@ def past_negative(draw: Draw) -> Draft:
     """어제 책을 읽지 않았다."""
     action = draw.action(without=_UNPLANNED)
     subject = draw.subject(action)
-    when, when_english = time_words(draw.time("past", action))
+    when, when_english = time_words(draw.maybe_time("past", action))
     words, predicate = negated(draw, action, "않다", "안")
     return draft(
         subject.topic + when + words,
@@ -165,7 +173,7 @@ def could_not(draw: Draw) -> Draft:
     """어제 숙제를 못 끝냈다."""
     action = draw.action("wish")
     subject = draw.subject(action)
-    when, when_english = time_words(draw.time("past", action))
+    when, when_english = time_words(draw.maybe_time("past", action))
     words, predicate = negated(draw, action, "못하다", "못")
     english = mark("could not", "negation") + action.english("base", subject.possessive)
     return draft(
@@ -182,7 +190,7 @@ def future_negative(draw: Draw) -> Draft:
     """내일 커피를 마시지 않을 것이다."""
     action = draw.action("wish")
     subject = draw.subject(action)
-    when, when_english = time_words(draw.time("future", action))
+    when, when_english = time_words(draw.maybe_time("future", action))
     words, predicate = negated(draw, action, "않다", None)
     return draft(
         subject.topic + when + words,
@@ -211,7 +219,7 @@ def _ask(
     time_tense: str | None = None,
 ) -> Draft:
     """A yes-no question."""
-    when, when_english = time_words(draw.time(time_tense or tense, action))
+    when, when_english = time_words(draw.maybe_time(time_tense or tense, action))
     english = mark(do(subject, tense).capitalize(), "verb") + mark(subject.embedded, "subject")
     return draft(
         subject.topic + when + action.korean,
@@ -260,7 +268,7 @@ def ask_who(draw: Draw) -> Draft:
     action = draw.action(
         "order", without=("own", "state", "search"), objects=lambda noun: noun.article != "poss"
     )
-    when, when_english = time_words(draw.time("past", action))
+    when, when_english = time_words(draw.maybe_time("past", action))
     return draft(
         mark("누가", "question") + when + action.korean,
         Predicate(action.verb.korean),
@@ -275,7 +283,7 @@ def ask_what(draw: Draw) -> Draft:
     """민수는 어제 시장에서 무엇을 샀어요?"""
     action = draw.action(place=1, adverb=0, verb=lambda verb: verb.english in _WHAT_VERBS)
     subject = draw.subject(action, third=True)
-    when, when_english = time_words(draw.time("past", action))
+    when, when_english = time_words(draw.maybe_time("past", action))
     place = mark(action.place.korean + "에서", "place") if action.place else ()
     where = mark(action.place.locative, "place") if action.place else ()
     asked = Action(action.verb, None)
@@ -331,7 +339,7 @@ def _ask_with(draw: Draw, korean: str, english: str, tense: str) -> Draft:
             action = draw.with_object(action, pointed_at(noun, draw.chance(0.5), "object"))
     when, when_english = (), ()
     if korean in ("왜", "어디에서", "어떻게") and draw.chance(0.8):
-        when, when_english = time_words(draw.time(tense, action))
+        when, when_english = time_words(draw.maybe_time(tense, action))
     words = mark(korean, "question") + when if korean == "왜" else when + mark(korean, "question")
     return draft(
         subject.topic + words + action.korean,
@@ -350,7 +358,11 @@ def _ask_with(draw: Draw, korean: str, english: str, tense: str) -> Draft:
 
 def progressive(draw: Draw) -> Draft:
     """지금 방에서 책을 읽고 있다."""
-    action = draw.action("progress", without=("state",)) if draw.chance(0.75) else draw.intransitive("progress")
+    action = (
+        draw.action("progress", without=("state",))
+        if draw.chance(0.75)
+        else draw.intransitive("progress")
+    )
     subject = draw.subject(action)
     english = mark(be(subject), "progress") + action.english("gerund", subject.possessive)
     return draft(
@@ -365,7 +377,11 @@ def progressive(draw: Draw) -> Draft:
 
 def past_progressive(draw: Draw) -> Draft:
     """그때 책을 읽고 있었다."""
-    action = draw.action("progress", without=("state",)) if draw.chance(0.75) else draw.intransitive("progress")
+    action = (
+        draw.action("progress", without=("state",))
+        if draw.chance(0.75)
+        else draw.intransitive("progress")
+    )
     subject = draw.subject(action)
     korean, english = draw.choose(_THENS)
     doing = mark(be(subject, "past"), "progress") + action.english("gerund", subject.possessive)
@@ -471,6 +487,17 @@ def draw_object(action: Action) -> Noun:
     return next(noun for noun in action.verb.objects if noun.korean == lexeme)
 
 
+def shared(action: Action) -> Action:
+    """The action if we can do it together.
+
+    Raises:
+        LookupError: If it is done alone.
+    """
+    if action.adverb and action.adverb.korean == "혼자":
+        raise LookupError("Nobody is alone together.")
+    return action
+
+
 def _has_manner(verb: Verb) -> bool:
     return any(verb.korean in adverb.verbs for adverb in adverbs())
 
@@ -491,13 +518,11 @@ _THENS = (
     ("어젯밤에", "last night"), ("어제 오후에", "yesterday afternoon"),
     ("아침 내내", "all morning"), ("하루 종일", "all day"),
 )  # fmt: skip
-_WHAT_VERBS = frozenset(
-    "read write eat drink make buy sell borrow learn order cook choose draw teach study".split()
-)
+_WHAT_VERBS = word_list("what_verbs")
 _UNPLANNED = ("state", "mishap", "search")
 _SOON = ("day", "week", "night", "morning", "hour", "soon")
-_HOW_VERBS = frozenset("만들다 고치다 풀다 배우다 굽다 끓이다 외우다 옮기다".split())
-_DESCRIBING_VERBS = frozenset("사다 팔다 입다 신다 먹다 마시다 읽다 만들다 빌리다 끼다".split())
+_HOW_VERBS = word_list("how_verbs")
+_DESCRIBING_VERBS = word_list("describing_verbs")
 _ANIMAL_DOINGS = (
     ("자다", "sleep", ("animal",)), ("놀다", "play", ("pet", "원숭이")),
     ("달리다", "run", ("개", "강아지", "말", "토끼", "늑대", "여우")),

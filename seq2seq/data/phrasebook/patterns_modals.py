@@ -10,10 +10,20 @@ from dataclasses import replace
 from seq2seq.data.phrasebook.draw import I_LEFT_OUT, WE, YOU, Draw, I
 from seq2seq.data.phrasebook.korean import Predicate
 from seq2seq.data.phrasebook.lexicon import Time
-from seq2seq.data.phrasebook.patterns_events import draft
+from seq2seq.data.phrasebook.patterns_events import draft, shared
 from seq2seq.data.phrasebook.phrases import (
-    Action, Draft, Subject, Words, be, capitalized, do, have, mark, time_words,
+    Action,
+    Draft,
+    Subject,
+    Words,
+    be,
+    capitalized,
+    do,
+    have,
+    mark,
+    time_words,
 )  # fmt: skip
+from seq2seq.data.phrasebook.tables import word_list
 
 
 def _modal(
@@ -51,7 +61,7 @@ def _ask_modal(
     """A question to you; `helpers` stand around the English subject."""
     action = draw.action(tag, without=("state",))
     subject = draw.subject(action, pronouns=(YOU,), pronoun=1)
-    when, when_english = time_words(draw.time("future", action))
+    when, when_english = time_words(draw.maybe_time("future", action))
     return draft(
         subject.topic + when + action.clause(ending) + mark(middle, "modal"),
         predicate,
@@ -71,7 +81,7 @@ def wish(draw: Draw) -> Draft:
     """내일 영화를 보고 싶다."""
     action = draw.action("wish")
     subject = draw.subject(action, pronouns=(I, I_LEFT_OUT, WE), pronoun=1)
-    time = draw.time("future", action)
+    time = draw.maybe_time("future", action)
     wanting = Predicate("싶다", "adjective")
     return _modal(draw, action, subject, "-고", "", wanting, "want to", time=time)
 
@@ -81,7 +91,7 @@ def wish_of_other(draw: Draw) -> Draft:
     action = draw.action("wish")
     subject = draw.subject(action, third=True)
     helper = "wants to" if subject.third_singular else "want to"
-    time, predicate = draw.time("future", action), Predicate("하다")
+    time, predicate = draw.maybe_time("future", action), Predicate("하다")
     return _modal(draw, action, subject, "-고", "싶어", predicate, helper, time=time)
 
 
@@ -90,17 +100,15 @@ def wish_past(draw: Draw) -> Draft:
     action = draw.action("wish")
     subject = draw.subject(action, pronouns=(I, I_LEFT_OUT, WE), pronoun=1)
     predicate = Predicate("싶다", "adjective")
-    time = draw.time("past", action)
-    return _modal(
-        draw, action, subject, "-고", "", predicate, "wanted to", time=time, tense="past"
-    )
+    time = draw.maybe_time("past", action)
+    return _modal(draw, action, subject, "-고", "", predicate, "wanted to", time=time, tense="past")
 
 
 def wish_not(draw: Draw) -> Draft:
     """오늘 숙제를 하고 싶지 않다."""
     action = draw.action("wish")
     subject = draw.subject(action, pronouns=(I, I_LEFT_OUT, WE), pronoun=1)
-    time, predicate = draw.time("future", action), Predicate("않다", "adjective")
+    time, predicate = draw.maybe_time("future", action), Predicate("않다", "adjective")
     return _modal(draw, action, subject, "-고", "싶지", predicate, "do not want to", time=time)
 
 
@@ -114,7 +122,7 @@ def ability(draw: Draw) -> Draft:
     action = draw.action("skill", place=0.4, adverb=0.2)
     subject = draw.subject(action)
     predicate = Predicate("있다", "existence")
-    time = draw.time("future", action) if draw.chance(0.8) else None
+    time = draw.maybe_time("future", action) if draw.chance(0.8) else None
     return _modal(draw, action, subject, "-(으)ㄹ", "수", predicate, "can", time=time)
 
 
@@ -123,7 +131,7 @@ def inability(draw: Draw) -> Draft:
     action = draw.action("wish")
     subject = draw.subject(action)
     predicate = Predicate("없다", "adjective")
-    time = draw.time("future", action)
+    time = draw.maybe_time("future", action)
     return _modal(draw, action, subject, "-(으)ㄹ", "수", predicate, "cannot", time=time)
 
 
@@ -137,7 +145,7 @@ def duty(draw: Draw) -> Draft:
     """내일 숙제를 해야 한다."""
     action = draw.action("duty", without=("state",))
     subject = draw.subject(action)
-    time, predicate = draw.time("future", action), Predicate("하다")
+    time, predicate = draw.maybe_time("future", action), Predicate("하다")
     helper = f"{have(subject)} to"
     return _modal(draw, action, subject, "-아/어야", "", predicate, helper, time=time)
 
@@ -146,7 +154,7 @@ def duty_past(draw: Draw) -> Draft:
     """어제 숙제를 해야 했다."""
     action = draw.action("duty", without=("state",))
     subject = draw.subject(action)
-    time, predicate = draw.time("past", action), Predicate("하다")
+    time, predicate = draw.maybe_time("past", action), Predicate("하다")
     return _modal(
         draw, action, subject, "-아/어야", "", predicate, "had to", time=time, tense="past"
     )
@@ -156,7 +164,7 @@ def no_duty(draw: Draw) -> Draft:
     """내일 숙제를 하지 않아도 된다."""
     action = draw.action("duty", without=("state",))
     subject = draw.subject(action)
-    time, predicate = draw.time("future", action), Predicate("되다")
+    time, predicate = draw.maybe_time("future", action), Predicate("되다")
     helper = f"{do(subject, 'present')} not have to"
     return _modal(draw, action, subject, "-지", "않아도", predicate, helper, time=time)
 
@@ -170,15 +178,12 @@ def ask_permission(draw: Draw) -> Draft:
     """내일 컴퓨터를 사용해도 돼요?"""
     action = draw.action("wish", verb=lambda verb: verb.korean in _ASKED_VERBS)
     subject = draw.subject(action, pronouns=(I,), pronoun=1)
-    when, when_english = time_words(draw.time("future", action))
+    when, when_english = time_words(draw.maybe_time("future", action))
     subject_korean = mark("내가", "subject")
     return draft(
         subject_korean + when + action.clause("-아/어도"),
         Predicate("되다"),
-        mark("May", "modal")
-        + mark("I", "subject")
-        + action.english("base", "my")
-        + when_english,
+        mark("May", "modal") + mark("I", "subject") + action.english("base", "my") + when_english,
         role="modal",
         subject=subject,
         actions=[action],
@@ -191,7 +196,7 @@ def forbidden(draw: Draw) -> Draft:
     """도서관에서 음악을 들으면 안 된다."""
     action = draw.action("order", place=0.6, verb=lambda verb: verb.korean in _FORBIDDEN_VERBS)
     subject = draw.subject(action, pronouns=(YOU, WE), pronoun=0.5)
-    time = draw.time("future", action) if draw.chance(0.6) else None
+    time = draw.maybe_time("future", action) if draw.chance(0.6) else None
     result = _modal(
         draw, action, subject, "-(으)면", "안", Predicate("되다"), "must not", time=time
     )
@@ -202,7 +207,7 @@ def plan(draw: Draw) -> Draft:
     """내년에 중국어를 배우려고 한다."""
     action = draw.action("wish")
     subject = draw.subject(action)
-    time = draw.time("future", action, *_SOME_DAY[: 6 if "long" in action.verb.tags else 5])
+    time = draw.maybe_time("future", action, *_SOME_DAY[: 6 if "long" in action.verb.tags else 5])
     helper = f"{be(subject)} going to"
     return _modal(draw, action, subject, "-(으)려고", "", Predicate("하다"), helper, time=time)
 
@@ -211,7 +216,7 @@ def plan_noun(draw: Draw) -> Draft:
     """내년에 집을 지을 계획이다."""
     action = draw.action("long")
     subject = draw.subject(action)
-    time = draw.time("future", action, "long", "week", "day")
+    time = draw.maybe_time("future", action, "long", "week", "day")
     helper = "plans to" if subject.third_singular else "plan to"
     return _modal(
         draw, action, subject, "-(으)ㄹ", "", Predicate("계획이다", "copula"), helper, time=time
@@ -222,7 +227,7 @@ def decision(draw: Draw) -> Draft:
     """내년에 중국어를 배우기로 했다."""
     action = draw.action("wish")
     subject = draw.subject(action)
-    time = draw.time("future", action, *_SOME_DAY[: 6 if "long" in action.verb.tags else 5])
+    time = draw.maybe_time("future", action, *_SOME_DAY[: 6 if "long" in action.verb.tags else 5])
     return _modal(
         draw, action, subject, "-기로", "", Predicate("하다"), "decided to",
         time=time, tense="past",
@@ -235,7 +240,7 @@ def beginning(draw: Draw) -> Draft:
     subject = draw.subject(action)
     return _modal(
         draw, action, subject, "-기", "", Predicate("시작하다"), "began to",
-        time=draw.time("past", action), tense="past",
+        time=draw.maybe_time("past", action), tense="past",
     )  # fmt: skip
 
 
@@ -243,7 +248,7 @@ def promise(draw: Draw) -> Draft:
     """내가 내일 방을 청소하겠다."""
     action = draw.action("order", adverb=0.2)
     subject = draw.subject(action, pronouns=(I,), pronoun=1)
-    when, when_english = time_words(draw.time("future", action))
+    when, when_english = time_words(draw.maybe_time("future", action))
     return draft(
         mark("내가", "subject") + when + action.korean,
         Predicate(action.verb.korean),
@@ -272,7 +277,7 @@ def prohibition(draw: Draw) -> Draft:
 
 def _order(draw: Draw, mood: str, helper: str) -> Draft:
     action = draw.action("order", place=0.6, adverb=0.25, verb=_FITS_ORDER.get(mood))
-    when, when_english = time_words(draw.time("future", action))
+    when, when_english = time_words(draw.maybe_time("future", action))
     words = mark(helper, "negation") + action.english("base", "your") + when_english
     return draft(
         when + action.korean,
@@ -286,8 +291,8 @@ def _order(draw: Draw, mood: str, helper: str) -> Draft:
 
 def suggestion(draw: Draw) -> Draft:
     """내일 영화를 보자."""
-    action = draw.action("wish", place=0.6)
-    when, when_english = time_words(draw.time("future", action))
+    action = shared(draw.action("wish", place=0.6))
+    when, when_english = time_words(draw.maybe_time("future", action))
     return draft(
         when + action.korean,
         Predicate(action.verb.korean),
@@ -301,8 +306,8 @@ def suggestion(draw: Draw) -> Draft:
 
 def offer(draw: Draw) -> Draft:
     """내일 영화를 볼까요?"""
-    action = draw.action("wish", place=0.6)
-    when, when_english = time_words(draw.time("future", action))
+    action = shared(draw.action("wish", place=0.6))
+    when, when_english = time_words(draw.maybe_time("future", action))
     return draft(
         when + action.korean,
         Predicate(action.verb.korean),
@@ -333,7 +338,7 @@ def _report(draw: Draw, english: str, korean: str, tense: str) -> Draft:
     action = draw.action("wish", place=0.4, adverb=0)
     other = draw.subject(action, third=True, pronoun=0.2)
     inner = draw.choose(("past", "future"))
-    when, when_english = time_words(draw.time(inner, action))
+    when, when_english = time_words(draw.maybe_time(inner, action))
     ending = "-았/었다고" if inner == "past" else "-(으)ㄹ 것이라고"
     said = _english_clause(other, action, inner)
     teller = draw.choose((I, WE), key=lambda each: each.korean)
@@ -368,17 +373,14 @@ def guess(draw: Draw) -> Draft:
     action = draw.action("wish")
     subject = draw.subject(action, third=True)
     past = draw.chance(0.5)
-    when, when_english = time_words(draw.time("past" if past else "future"))
+    when, when_english = time_words(draw.maybe_time("past" if past else "future"))
     clause = _english_clause(subject, action, "past" if past else "future")
     return draft(
         subject.with_particle("이/가")
         + when
         + action.clause("-(으)ㄴ 것" if past else "-(으)ㄹ 것"),
         Predicate("같다", "adjective"),
-        mark("It seems that", "guess")
-        + mark(subject.embedded, "subject")
-        + clause
-        + when_english,
+        mark("It seems that", "guess") + mark(subject.embedded, "subject") + clause + when_english,
         role="guess",
         subject=subject,
         actions=[action],
@@ -392,14 +394,14 @@ def refusal(draw: Draw) -> Draft:
     helper = f"{do(subject, 'present')} not want to"
     return _modal(
         draw, action, subject, "-고", "싶어 하지", Predicate("않다"), helper,
-        time=draw.time("future", action),
+        time=draw.maybe_time("future", action),
     )  # fmt: skip
 
 
 def ask_favour(draw: Draw) -> Draft:
     """내일 창문을 열어 줄 수 있어요?"""
     action = draw.action("order", place=0.6, adverb=0.1, verb=_FITS_ORDER["favour"])
-    when, when_english = time_words(draw.time("future", action))
+    when, when_english = time_words(draw.maybe_time("future", action))
     return draft(
         when + action.clause("-아/어") + mark("줄 수", "modal"),
         Predicate("있다", "existence"),
@@ -415,19 +417,9 @@ def _only_plain(result: Draft) -> Draft:
     return replace(result, levels=("plain",))
 
 
-_ASKED_VERBS = frozenset(
-    "읽다 쓰다 듣다 보다 먹다 마시다 빌리다 찍다 켜다 끄다 열다 닫다 사용하다 하다 타다 치다 "
-    "만나다 초대하다 부르다 입다 신다 주문하다 바꾸다 운전하다 굽다 심다 고르다 키우다".split()
-)
-_FORBIDDEN_VERBS = frozenset(
-    "먹다 마시다 듣다 보다 찍다 타다 켜다 끄다 열다 닫다 운전하다 치다 부르다 던지다 차다 "
-    "버리다 사용하다 바꾸다 옮기다 입다 신다 쓰다 믿다 만나다 초대하다".split()
-)
-_FAVOUR_VERBS = frozenset(
-    "읽다 쓰다 만들다 굽다 끓이다 자르다 씻다 닦다 사다 찾다 고치다 옮기다 그리다 찍다 켜다 끄다 "
-    "열다 닫다 번역하다 설명하다 준비하다 바꾸다 지키다 돕다 기다리다 초대하다 부르다 보내다 "
-    "주문하다 고르다 예약하다 심다 들다 싸다 청소하다 정리하다 끝내다 외우다 연습하다".split()
-)
+_ASKED_VERBS = word_list("asked_verbs")
+_FORBIDDEN_VERBS = word_list("forbidden_verbs")
+_FAVOUR_VERBS = word_list("favour_verbs")
 _SOME_DAY = ("day", "week", "night", "morning", "soon", "long")
 _FITS_ORDER = {
     "favour": lambda verb: verb.korean in _FAVOUR_VERBS,

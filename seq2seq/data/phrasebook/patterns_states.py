@@ -10,15 +10,33 @@ from functools import cache
 from seq2seq.data.phrasebook import english
 from seq2seq.data.phrasebook.draw import PRONOUNS, Draw
 from seq2seq.data.phrasebook.korean import Predicate, adnominal, conjugate
-from seq2seq.data.phrasebook.lexicon import Adjective, Noun, adjectives, nouns_of, people
+from seq2seq.data.phrasebook.lexicon import (
+    Adjective,
+    Noun,
+    Time,
+    adjectives,
+    nouns_of,
+    people,
+    times,
+)  # fmt: skip
 from seq2seq.data.phrasebook.phrases import (
-    Draft, Phrase, Subject, Words, be, capitalized, counted, in_general, known, mark,
+    Draft,
+    Phrase,
+    Subject,
+    Words,
+    be,
+    capitalized,
+    comes_in_pairs,
+    counted,
+    in_general,
+    known,
+    mark,
     pointed_at,
 )  # fmt: skip
-from seq2seq.data.phrasebook.tables import read_table
+from seq2seq.data.phrasebook.tables import read_table, word_list
 
 ALL_LEVELS = ("plain", "polite", "formal", "archaic")
-_VERY = (("아주", "very"), ("정말", "really"), ("너무", "too"))
+_VERY = (("아주", "very"), ("정말", "really"))
 _RELATIONS = (
     ("옆에", "next to"), ("앞에", "in front of"), ("뒤에", "behind"), ("근처에", "near"),
     ("건너편에", "across from"),
@@ -44,7 +62,7 @@ def quality(draw: Draw) -> Draft:
 def quality_negative(draw: Draw) -> Draft:
     """민수의 가방은 별로 비싸지 않다."""
     noun, adjective = _noun_with_quality(draw)
-    phrase = _owned(draw, noun) if noun.group == "thing" else pointed_at(noun, draw.chance(0.5))
+    phrase = _owned(draw, noun) if noun.classes & _OWNABLE else pointed_at(noun, draw.chance(0.5))
     degree = draw.chance(0.5)
     words = mark(f"{_be(phrase)} not", "negation") + mark("very" if degree else "", "degree")
     return Draft(
@@ -60,8 +78,8 @@ def quality_negative(draw: Draw) -> Draft:
 def ask_quality(draw: Draw) -> Draft:
     """민수의 가방은 정말 비싸요?"""
     noun, adjective = _noun_with_quality(draw)
-    phrase = _owned(draw, noun) if noun.group == "thing" else pointed_at(noun, draw.chance(0.5))
-    korean, very = draw.choose(_VERY)
+    phrase = _owned(draw, noun) if noun.classes & _OWNABLE else pointed_at(noun, draw.chance(0.5))
+    korean, very = draw.choose((("정말", "really"), ("", "")))
     return Draft(
         korean=phrase.with_particle("은/는") + mark(korean, "degree"),
         predicate=_predicate(adjective),
@@ -98,7 +116,10 @@ def _compare(draw: Draw, particle: str, *, general: bool, asks: bool = False) ->
     adjective = draw.adjective([a for a in _attributive() if len(_comparable(a, general)) > 1])
     nouns = _comparable(adjective, general)
     first = draw.noun(among=nouns)
-    second = draw.noun(among=[noun for noun in nouns if noun is not first])
+    alike = [n for n in nouns if n is not first and n.classes & first.classes & KINDS]
+    if not alike:
+        raise LookupError("Nothing to compare with.")
+    second = draw.noun(among=alike)
     if general:
         one, other = in_general(first, "subject"), in_general(second, "other")
     else:
@@ -113,10 +134,7 @@ def _compare(draw: Draw, particle: str, *, general: bool, asks: bool = False) ->
         + mark("as", "comparison")
     )
     verb = mark(_be(one), "copula")
-    if asks:
-        start = capitalized(verb) + one.english
-    else:
-        start = capitalized(one.english) + verb
+    start = capitalized(verb + one.english if asks else one.english + verb)
     return Draft(
         korean=one.with_particle("은/는")
         + other.with_particle(particle)
@@ -133,7 +151,7 @@ def superlative(draw: Draw) -> Draft:
     noun, adjective = _noun_with_quality(draw)
     phrase = pointed_at(noun, draw.chance(0.5))
     korean, group = draw.choose((
-        ("셋 중에서", "of the three"), ("모두 중에서", "of all"), ("다섯 중에서", "of the five"),
+        ("셋 중에서", "of the three"), ("이 중에서", "of these"), ("다섯 중에서", "of the five"),
     ))  # fmt: skip
     return _most(phrase, adjective, korean, group)
 
@@ -173,7 +191,7 @@ def feeling(draw: Draw) -> Draft:
         ("어젯밤에", "last night", "past"), ("오늘 아침에", "this morning", "past"),
         ("지난주에", "last week", "past"), ("요즘", "these days", "present"),
     ))  # fmt: skip
-    very = draw.choose((("아주", "very"), ("너무", "too"), ("정말", "really"), ("조금", "a little")))
+    very = draw.choose((("아주", "very"), ("정말", "really"), ("조금", "a little")))
     return Draft(
         korean=subject.topic + mark(korean, "time") + mark(very[0], "degree"),
         predicate=_predicate(adjective),
@@ -195,7 +213,7 @@ def looks(draw: Draw) -> Draft:
     subject = draw.subject(third=True)
     past = draw.chance(0.4)
     korean, when = ("어제", "yesterday") if past else ("오늘", "today")
-    very = draw.choose((("아주", "very"), ("정말", "really"), ("조금", "a little")))
+    very = draw.choose(_VERY)
     verb = "looked" if past else ("looks" if subject.third_singular else "look")
     return Draft(
         korean=subject.topic
@@ -224,7 +242,7 @@ def weather(draw: Draw) -> Draft:
         ("이번 주말에", "this weekend", "future"), ("요즘", "these days", "present"),
         ("그저께", "the day before yesterday", "past"),
     ))  # fmt: skip
-    very = draw.choose((("아주", "very"), ("정말", "really"), ("조금", "a little")))
+    very = draw.choose(_VERY)
     return Draft(
         korean=mark(korean, "time")
         + mark(f"{place.korean}의", "place")
@@ -268,24 +286,22 @@ def rain_and_snow(draw: Draw) -> Draft:
 
 def profession(draw: Draw) -> Draft:
     """수진의 아버지는 유명한 의사다."""
-    relative, korean, words = _relative_of(draw)
+    korean, words = _relative_of(draw)
     role = draw.noun("role")
     adjective = draw.adjective(_for_people())
     return Draft(
         korean=korean + mark(adnominal(_predicate(adjective)), "quality"),
         predicate=Predicate(f"{role.korean}이다", "copula"),
-        english=words
-        + mark("is", "copula")
-        + _described(adjective, role.english, "role"),
+        english=words + mark("is", "copula") + _described(adjective, role.english, "role"),
         role="role",
     )
 
 
 def profession_past(draw: Draw) -> Draft:
     """수진의 삼촌은 삼 년 전에 기자였다."""
-    _, korean, words = _relative_of(draw)
+    korean, words = _relative_of(draw)
     role = draw.noun("role")
-    time = draw.time("past", None, "long")
+    time = draw.choose([t for t in times("past") if t.korean in _YEARS_AGO], key=_korean)
     return Draft(
         korean=korean + mark(time.korean, "time"),
         predicate=Predicate(f"{role.korean}이다", "copula"),
@@ -300,13 +316,11 @@ def profession_past(draw: Draw) -> Draft:
 
 def profession_corrected(draw: Draw) -> Draft:
     """수진의 이모는 의사가 아니라 변호사다."""
-    _, korean, words = _relative_of(draw)
+    korean, words = _relative_of(draw)
     role = draw.noun("role")
     other = draw.noun(among=[noun for noun in nouns_of("role") if noun is not role])
     return Draft(
-        korean=korean
-        + known(other, "other").with_particle("이/가")
-        + mark("아니라", "negation"),
+        korean=korean + known(other, "other").with_particle("이/가") + mark("아니라", "negation"),
         predicate=Predicate(f"{role.korean}이다", "copula"),
         english=words
         + mark("is", "copula")
@@ -372,15 +386,13 @@ def not_being(draw: Draw) -> Draft:
 
 def this_is(draw: Draw) -> Draft:
     """이것은 아주 비싼 시계다."""
-    adjective = draw.adjective(_attributive())
-    noun = draw.noun(among=[n for n in adjective.nouns if n.group in ("thing", "place")])
+    adjective = draw.adjective([a for a in _attributive() if "color" not in a.tags])
+    noun = draw.noun(among=[n for n in adjective.nouns if n.group == "thing"])
     near = draw.chance(0.5)
     plural = noun.always_plural
     pointer = ("these" if plural else "this") if near else ("those" if plural else "that")
     what = mark("very", "degree") + mark(adjective.english, "quality") + mark(noun.english, "role")
-    if noun.group == "place" and noun.english[0].isupper():
-        raise LookupError("A name takes no article.")
-    if not plural and (noun.plural or noun.group == "place"):
+    if not plural and noun.plural:
         what = mark("a", "role") + what
     return Draft(
         korean=mark("이것은" if near else "그것은", "subject")
@@ -451,7 +463,7 @@ def existence_counted(draw: Draw) -> Draft:
     past = draw.chance(0.4)
     if past:
         verb = "were" if phrase.plural else "was"
-    head, *number = phrase.korean
+    _, *number = phrase.korean
     first = in_general(noun, "subject").with_particle("이/가")
     return Draft(
         korean=mark(spot["korean"], "place") + first + tuple(number),
@@ -465,12 +477,13 @@ def absence(draw: Draw) -> Draft:
     """냉장고에 우유가 없다."""
     spot, noun = _spot(draw)
     past = draw.chance(0.4)
-    verb = ("were" if past else "are") if noun.plural else ("was" if past else "is")
+    several = bool(noun.plural) and not noun.classes & _USUALLY_ONE
+    verb = ("were" if past else "are") if several else ("was" if past else "is")
     return Draft(
         korean=mark(spot["korean"], "place") + in_general(noun, "subject").with_particle("이/가"),
         predicate=Predicate("없다", "adjective"),
         english=mark(f"There {verb} no", "verb")
-        + mark(noun.plural or noun.english, "subject")
+        + mark(noun.plural if several else noun.english, "subject")
         + mark(spot["english"], "place"),
         tense="past" if past else "present",
     )
@@ -479,12 +492,15 @@ def absence(draw: Draw) -> Draft:
 def ask_existence(draw: Draw) -> Draft:
     """식탁 위에 사과가 있어요?"""
     spot, noun = _spot(draw)
+    if noun.classes & _USUALLY_ONE:
+        start, what = "Is there", english.with_article(noun.english)
+    else:
+        start = "Are there any" if noun.plural else "Is there any"
+        what = noun.plural or noun.english
     return Draft(
         korean=mark(spot["korean"], "place") + in_general(noun, "subject").with_particle("이/가"),
         predicate=Predicate("있다", "existence"),
-        english=mark(("Are" if noun.plural else "Is") + " there any", "verb")
-        + mark(noun.plural or noun.english, "subject")
-        + mark(spot["english"], "place"),
+        english=mark(start, "verb") + mark(what, "subject") + mark(spot["english"], "place"),
         mood="question",
     )
 
@@ -527,6 +543,8 @@ def ask_way(draw: Draw) -> Draft:
 def thing_location(draw: Draw) -> Draft:
     """민수의 열쇠는 책상 위에 있다."""
     spot, noun = _spot(draw)
+    if noun.group == "animal" and "pet" not in noun.classes:
+        raise LookupError("Nobody owns wild animals.")
     phrase = _owned(draw, noun)
     past = draw.chance(0.4)
     tense = "past" if past else "present"
@@ -544,6 +562,8 @@ def possession(draw: Draw) -> Draft:
     """민수는 형이 두 명 있다."""
     subject = draw.subject()
     kin = [n for n in people() if n.group in ("family", "friend") and n.korean not in _ONLY_ONE]
+    if subject.possessive == "her":
+        kin = [noun for noun in kin if noun.korean not in ("형", "누나")]
     noun = draw.noun(among=kin)
     return _possess(draw, subject, noun, "person")
 
@@ -573,7 +593,7 @@ def _possess(draw: Draw, subject: Subject, noun: Noun, kind: str) -> Draft:
 
 def age(draw: Draw) -> Draft:
     """민수의 여동생은 올해 스무 살이다."""
-    relative, korean, words = _relative_of(draw, young=True)
+    korean, words = _relative_of(draw, young=True)
     row = draw.choose(read_table("numbers")[4:], key=lambda row: row["native"])
     return Draft(
         korean=korean + mark("올해", "time") + mark(row["native"], "number"),
@@ -591,7 +611,8 @@ def count(draw: Draw, noun: Noun, role: str, largest: int = 30) -> Phrase:
     """The noun with a number that its counter allows."""
     counter = _counters()[noun.counter]
     limit = min(largest, int(counter["largest"]))
-    numbers = [row for row in read_table("numbers") if int(row["value"]) <= limit]
+    smallest = 2 if noun.always_plural and not comes_in_pairs(noun) else 1  # flowers, stamps
+    numbers = [r for r in read_table("numbers") if smallest <= int(r["value"]) <= limit]
     return counted(noun, draw.choose(numbers, key=lambda row: row["native"]), counter, role)
 
 
@@ -673,7 +694,7 @@ def _owners() -> tuple[tuple[str, str], ...]:
     return (("내", "my"), ("우리", "our"), ("그의", "his"), ("그녀의", "her"), *names, *kin)
 
 
-def _relative_of(draw: Draw, young: bool = False) -> tuple[Noun, Words, Words]:
+def _relative_of(draw: Draw, young: bool = False) -> tuple[Words, Words]:
     """수진의 아버지는, Sujin's father."""
     kin = nouns_of(*_YOUNG) if young else nouns_of("family", "elder", "친구", "이웃")
     relative = draw.noun(among=kin)
@@ -685,7 +706,7 @@ def _relative_of(draw: Draw, young: bool = False) -> tuple[Noun, Words, Words]:
         owner = draw.noun(among=[n for n in nouns_of("name") if n.gender == "male"])
     korean = mark(f"{owner.korean}의", "owner") + known(relative).with_particle("은/는")
     words = mark(f"{owner.english}'s", "owner") + mark(relative.english, "subject")
-    return relative, korean, words
+    return korean, words
 
 
 def _spot(draw: Draw, only_counted: bool = False) -> tuple[dict[str, str], Noun]:
@@ -714,14 +735,15 @@ def _levels(subject: Subject) -> tuple[str, ...]:
     return ("plain",) if subject.elder else ("plain", "polite", "formal")
 
 
-def _korean(subject: Subject) -> str:
-    return subject.korean
+def _korean(word: Subject | Time) -> str:
+    return word.korean
 
 
-_OWNABLE = frozenset(
-    "clothes footwear goods furniture tableware toy vehicle stationery handwear headwear".split()
-)
+_OWNABLE = word_list("ownable")
 _OF_THINGS = ("크다", "작다", "비싸다", "무겁다", "예쁘다", "낡다")
+KINDS = word_list("kinds")
+_USUALLY_ONE = word_list("usually_one")
+_YEARS_AGO = ("작년에", "삼 년 전에", "오래전에")
 _ONLY_ONE = ("남편", "아내", "손님")
 _YOUNG = ("남동생", "여동생", "아들", "딸", "사촌")
 

@@ -195,7 +195,7 @@ def bare(noun: Noun, *, own: bool = False, definite: bool = False, role: str = "
     article = noun.article
     if article in ("a", "none") and own:
         article = "poss"
-    elif article in ("a", "an", "none") and definite and noun.group == "thing":
+    elif article in ("a", "none") and definite and noun.group == "thing":
         article = "the"
     return Phrase(
         mark(noun.korean, role), mark(_determined(noun.english, article), role),
@@ -205,7 +205,7 @@ def bare(noun: Noun, *, own: bool = False, definite: bool = False, role: str = "
 
 def known(noun: Noun, role: str = "subject") -> Phrase:
     """The noun as something known: the apple, my mother, Minsu."""
-    article = noun.article if noun.article in ("my",) or noun.group == "name" else "the"
+    article = noun.article if noun.article == "my" or noun.group == "name" else "the"
     if noun.group == "place" and noun.english[0].isupper():
         article = "none"
     if noun.classes & {"language", "school_subject"}:
@@ -254,14 +254,20 @@ def counted(noun: Noun, number: dict[str, str], counter: dict[str, str], role: s
     """The noun with a number and a counter: 커피 두 잔, two cups of coffee."""
     count = f"{role} count"
     one = number["value"] == "1"
-    measure = counter["english"]
-    if measure and not (measure == "pair" and not noun.always_plural):
+    measure = "pair" if comes_in_pairs(noun) else counter["english"]
+    if measure:
         unit = measure if one else english.pluralize(measure)
         words = mark(f"{number['english']} {unit}", count) + mark(f"of {noun.english}", role)
     else:
         words = mark(number["english"], count) + mark(noun.english if one else noun.plural, role)
     korean_words = mark(noun.korean, role) + mark(f"{number['native']} {noun.counter}", count)
     return Phrase(korean_words, words, not one, noun.korean)
+
+
+def comes_in_pairs(noun: Noun) -> bool:
+    """Whether English counts the noun in pairs (shoes, pants, scissors)."""
+    worn = noun.classes & {"clothes", "footwear", "socks", "headwear", "handwear", "stationery"}
+    return noun.always_plural and bool(worn)
 
 
 def finite(subject: Subject, action: Action, tense: str, *, negative: bool = False) -> Words:
@@ -297,6 +303,6 @@ def have(subject: Subject) -> str:
 
 
 def _determined(noun: str, article: str) -> str:
-    if article in ("a", "an"):
+    if article == "a":
         return english.with_article(noun)
     return {"the": f"the {noun}", "my": f"my {noun}", "poss": f"{{poss}} {noun}"}.get(article, noun)

@@ -19,3 +19,9 @@ def read_table(name: str) -> tuple[dict[str, str], ...]:
         if len(row) != len(header):
             raise ValueError(f"`{name}.tsv` must have {len(header)} columns, but a row is {row}.")
     return tuple(dict(zip(header, row, strict=True)) for row in rows)
+
+
+def word_list(name: str) -> frozenset[str]:
+    """A set of words from `lexicon/word_lists.tsv`: verbs or noun classes that a pattern takes."""
+    rows = {row["name"]: row["words"] for row in read_table("word_lists")}
+    return frozenset(rows[name].split("; "))

@@ -1,0 +1,204 @@
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import lightning
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from torch import Tensor, nn
+
+from seq2seq.config import ConfigurationError, CorpusConfig, Recipe, TrainingConfig
+from seq2seq.data.batch import Batch
+from seq2seq.data.corpus import Corpus, CorpusReport, Pairs
+from seq2seq.data.datamodule import TranslationDataModule
+from seq2seq.data.tokenizer import Tokenizers
+
+
+@pytest.fixture
+def corpus(tiny_pairs: Pairs) -> Corpus:
+    return Corpus(
+        train=tiny_pairs.select(range(0, 240)),
+        dev=tiny_pairs.select(range(240, 264)),
+        test=tiny_pairs.select(range(264, 288)),
+        reports={"train": CorpusReport(240, 240)},
+    )
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return Recipe(training=TrainingConfig(batch_tokens=500))
+
+
+@pytest.fixture
+def data(
+    corpus: Corpus, tiny_tokenizers: Tokenizers, recipe: Recipe, tmp_path: Path
+) -> TranslationDataModule:
+    return TranslationDataModule(corpus, tiny_tokenizers, recipe, tmp_path / "cache")
+
+
+def served(batches: object) -> list[tuple[int, ...]]:
+    return [batch.sentence_indices for batch in batches]  # type: ignore[attr-defined]
+
+
+def test_training_batches_hold_the_training_pairs(
+    data: TranslationDataModule, corpus: Corpus, tiny_tokenizers: Tokenizers
+) -> None:
+    loader = data.train_dataloader()
+    batches = list(loader)
+    assert len(batches) == len(loader) > 5
+    assert sorted(index for batch in served(batches) for index in batch) == list(range(240))
+    for batch in batches:
+        assert max(batch.source_ids.numel(), batch.target_output_ids.numel()) <= 500
+    batch = batches[0]
+    texts = [tiny_tokenizers.source.decode(ids) for ids in batch.source_ids.tolist()]
+    assert texts == [corpus.train.sources[index] for index in batch.sentence_indices]
+    loader.set_epoch(1)
+    assert served(loader) != served(batches)
+
+
+def test_development_batches_are_always_the_same(data: TranslationDataModule) -> None:
+    loader = data.val_dataloader()
+    first = served(loader)
+    assert sorted(index for batch in first for index in batch) == list(range(24))
+    next(iter(loader))  # Lightning's sanity check looks at a few batches only
+    assert served(loader) == first
+
+
+def test_long_training_pairs_are_dropped_and_reported_but_no_development_pair(
+    corpus: Corpus, tiny_tokenizers: Tokenizers, recipe: Recipe, tmp_path: Path
+) -> None:
+    lengths = list(map(len, tiny_tokenizers.source.encode_batch(corpus.train.sources)))
+    longest = sorted(lengths)[120]
+    recipe = replace(recipe, corpus=CorpusConfig(max_length=longest))
+    data = TranslationDataModule(corpus, tiny_tokenizers, recipe, tmp_path)
+    data.prepare_data()
+    data.setup("fit")
+    report = data.reports["train"]
+    dropped = report.dropped[f"longer than {longest} pieces"]
+    assert 0 < dropped == 240 - report.kept
+    assert sum(map(len, served(data.train_dataloader()))) == report.kept
+    assert sum(map(len, served(data.val_dataloader()))) == 24
+    assert corpus.reports["train"] == CorpusReport(240, 240)
+
+
+def test_training_pairs_that_are_all_too_long_are_an_error(
+    corpus: Corpus, tiny_tokenizers: Tokenizers, recipe: Recipe, tmp_path: Path
+) -> None:
+    recipe = replace(recipe, corpus=CorpusConfig(max_length=1))
+    data = TranslationDataModule(corpus, tiny_tokenizers, recipe, tmp_path)
+    message = r"`corpus\.max_length` must be more than 1, as all training pairs are longer\."
+    with pytest.raises(ConfigurationError, match=message):
+        data.setup()
+
+
+class Recorder(lightning.LightningModule):
+    """Learns one number and writes down which sentences it saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+        self.seen: list[tuple[int, tuple[int, ...]]] = []
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        self.seen.append((self.current_epoch, batch.sentence_indices))
+        return (self.weight - batch.source_lengths.float().mean()).square()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        pass
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.01)
+
+
+class StopAfter(Callback):
+    """Stops the run like a power cut, right after a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: object) -> None:
+        if trainer.global_step == self.step:
+            raise PowerCutError
+
+
+class PowerCutError(Exception):
+    pass
+
+
+def make_trainer(folder: Path, *callbacks: Callback, **settings: object) -> lightning.Trainer:
+    return lightning.Trainer(
+        accelerator="cpu",
+        max_epochs=3,
+        logger=False,
+        callbacks=list(callbacks),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("validate_every", [1.0, 0.5])
+@pytest.mark.parametrize(
+    "stop", ["early", "in the middle", "at the end", "in the next epoch", "at the very end"]
+)
+def test_a_resumed_run_sees_the_same_batches_in_the_same_order(
+    corpus: Corpus,
+    tiny_tokenizers: Tokenizers,
+    recipe: Recipe,
+    tmp_path: Path,
+    stop: str,
+    validate_every: float,
+) -> None:
+    def new_data() -> TranslationDataModule:
+        return TranslationDataModule(corpus, tiny_tokenizers, recipe, tmp_path / "cache")
+
+    whole = Recorder()
+    make_trainer(tmp_path, enable_checkpointing=False, val_check_interval=validate_every).fit(
+        whole, new_data()
+    )
+    length = len(new_data().train_dataloader())
+    assert len(whole.seen) == 3 * length
+
+    assert whole.seen[:length] != [(0, batch) for _, batch in whole.seen[length : 2 * length]]
+
+    last = {
+        "early": 2,
+        "in the middle": length + length // 2 + 1,
+        "at the end": 2 * length,
+        "in the next epoch": 2 * length + 1,
+        "at the very end": 3 * length,
+    }[stop]
+    saver = ModelCheckpoint(tmp_path, "step", every_n_train_steps=1, save_on_train_epoch_end=False)
+    cut, resumed = Recorder(), Recorder()
+    with pytest.raises(PowerCutError):
+        make_trainer(tmp_path, saver, StopAfter(last), val_check_interval=validate_every).fit(
+            cut, new_data()
+        )
+    make_trainer(tmp_path, enable_checkpointing=False, val_check_interval=validate_every).fit(
+        resumed, new_data(), ckpt_path=saver.best_model_path, weights_only=True
+    )
+    assert cut.seen == whole.seen[:last]
+    # Lightning calls checkpoint callbacks last: the checkpoint is the one of the step before.
+    assert resumed.seen == whole.seen[last - 1 :]
+    assert torch.equal(resumed.weight, whole.weight)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_share_of_padding_is_logged_once(
+    data: TranslationDataModule, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="seq2seq"):
+        data.train_dataloader()
+        assert not own_messages(caplog)
+        make_trainer(tmp_path, enable_checkpointing=False).fit(Recorder(), data)
+    (message,) = own_messages(caplog)
+    assert message.startswith("240 training pairs in ")
+    assert "batches of up to 500 pieces; padding: " in message
+    assert message.endswith("% of the target")
+
+
+def own_messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if record.name.startswith("seq2seq")]

@@ -1,0 +1,275 @@
+import io
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from tiny_translator import SOURCES, TARGETS
+
+from seq2seq import cli
+from seq2seq.translator import Translator
+
+
+@pytest.fixture
+def run(monkeypatch, capfdbinary):
+    """Runs a command in this process with bytes as its standard input."""
+
+    def run(*argv, stdin=b""):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        code = cli.main([str(argument) for argument in argv])
+        captured = capfdbinary.readouterr()
+        return code, captured.out, captured.err.decode()
+
+    return run
+
+
+@pytest.fixture
+def start(environment):
+    """Starts a command as a process of its own."""
+    processes = []
+
+    def start(*argv, **options):
+        options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, **options}
+        command = [sys.executable, "-m", "seq2seq", *map(str, argv)]
+        process = subprocess.Popen(
+            command,
+            stderr=subprocess.PIPE,
+            env={**environment, **options.pop("env", {})},
+            **options,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            pipe.close()
+
+
+def lines(sentences):
+    return "".join(f"{sentence}\n" for sentence in sentences).encode()
+
+
+def test_one_line_in_is_one_line_out_in_order(run, tiny_directory):
+    code, out, err = run("translate", tiny_directory, stdin=lines(SOURCES))
+    assert (code, out.decode(), err) == (0, lines(TARGETS).decode(), "")
+
+
+def test_blank_lines_stay_and_the_last_line_needs_no_end(run, tiny_directory):
+    stdin = lines(["", SOURCES[0], " ", SOURCES[1], ""]) + SOURCES[2].encode()
+    code, out, _ = run("translate", tiny_directory, stdin=stdin)
+    assert code == 0
+    assert out.decode().split("\n") == ["", TARGETS[0], "", TARGETS[1], "", TARGETS[2], ""]
+
+
+def test_nothing_in_is_nothing_out(run, tiny_directory):
+    assert run("translate", tiny_directory) == (0, b"", "")
+
+
+def test_lines_end_at_lf_only(run, tiny_directory):
+    stdin = "ein Hund\u2028schläft .\r\nein\x85Hund\x0bschläft .\r\n".encode()
+    _, out, _ = run("translate", tiny_directory, stdin=stdin)
+    assert out.count(b"\n") == 2
+    assert out.decode().split("\n")[1] == "a dog sleeps ."
+
+
+def test_a_byte_order_mark_is_no_text(run, tiny_directory):
+    _, out, _ = run("translate", tiny_directory, stdin=b"\xef\xbb\xbf" + lines(SOURCES[:1]))
+    assert out == lines(TARGETS[:1])
+
+
+def test_invalid_utf8_is_replaced_and_counted(run, tiny_directory):
+    stdin = b"ein \xff Hund\n" + lines(SOURCES[:1]) + b"\xc3\n"
+    code, out, err = run("translate", tiny_directory, stdin=stdin)
+    assert code == 0
+    assert out.decode().split("\n")[1] == TARGETS[0]
+    assert "seq2seq: 2 lines held invalid UTF-8, which was replaced by U+FFFD." in err
+    _, _, err = run("translate", tiny_directory, "--quiet", stdin=stdin)
+    assert err == ""
+
+
+def test_truncated_translations_are_counted(run, tiny_directory):
+    options = ["--min_length", "10000", "--beam_size", "1"]
+    _, out, err = run("translate", tiny_directory, *options, stdin=lines(["Hund"]))
+    assert out.count(b"\n") == 1
+    assert err == "seq2seq: 1 line reached the maximum length, so their translations are cut off.\n"
+
+
+def test_input_and_output_may_be_files(run, tiny_directory, tmp_path):
+    (tmp_path / "in.de").write_bytes(lines(SOURCES))
+    files = ["--input", tmp_path / "in.de", "--output", tmp_path / "out.en"]
+    assert run("translate", tiny_directory, *files) == (0, b"", "")
+    assert (tmp_path / "out.en").read_bytes() == lines(TARGETS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.de", "out.en"]
+
+
+def test_a_file_may_be_replaced_by_its_translation(run, tiny_directory, tmp_path):
+    file = tmp_path / "text"
+    file.write_bytes(lines(SOURCES))
+    file.chmod(0o640)
+    assert run("translate", tiny_directory, "--input", file, "--output", file)[0] == 0
+    assert file.read_bytes() == lines(TARGETS)
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_failed_command_leaves_the_old_output(run, tiny_directory, tmp_path):
+    output = tmp_path / "out.jsonl"
+    output.write_text("old")
+    options = ["--format", "jsonl", "--output", output]
+    code, _, err = run("translate", tiny_directory, *options, stdin=b"ein Hund\n{broken\n")
+    assert (code, err) == (2, "seq2seq: line 2 of the input is no JSON object.\n")
+    assert output.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+def test_output_to_a_device_is_not_moved_over_it(run, tiny_directory):
+    assert run("translate", tiny_directory, "--output", os.devnull, stdin=b"Hund\n")[0] == 0
+    assert not os.path.isfile(os.devnull)
+
+
+def test_tsv_hands_columns_on_and_adds_text_and_score(run, tiny_directory):
+    options = ["--format", "tsv", "--n_best", "2"]
+    _, out, _ = run("translate", tiny_directory, *options, stdin=f"{SOURCES[0]}\t17\n".encode())
+    source, number, text, score, second, second_score = out.decode().rstrip("\n").split("\t")
+    assert (source, number, text) == (SOURCES[0], "17", TARGETS[0])
+    assert float(second_score) < float(score) < 0
+    assert second != text
+
+
+def test_jsonl_reads_lines_and_objects(run, tiny_directory):
+    stdin = lines([SOURCES[0], json.dumps({"source": SOURCES[5], "id": 7})])
+    options = ["--format", "jsonl", "--n_best", "3"]
+    _, out, _ = run("translate", tiny_directory, *options, stdin=stdin)
+    first, second = map(json.loads, out.decode().splitlines())
+    assert (first["source"], first["text"]) == (SOURCES[0], TARGETS[0])
+    assert (second["id"], second["text"]) == (7, TARGETS[5])
+    assert first["pieces"][-1] == first["source_pieces"][-1] == "</s>"
+    assert len(first["alternatives"]) == 3
+    assert first["alternatives"][0]["text"] == first["text"]
+    assert first["truncated"] is False
+
+
+def test_jsonl_needs_a_source(run, tiny_directory):
+    code, _, err = run("translate", tiny_directory, "--format", "jsonl", stdin=b'{"text": "x"}\n')
+    assert (code, err) == (2, 'seq2seq: line 1 of the input has no text as its "source".\n')
+
+
+def test_hyphens_are_accepted(run, tiny_directory):
+    code, out, _ = run(
+        "translate",
+        "--beam-size=2",
+        "--max-length-ratio",
+        "3",
+        tiny_directory,
+        stdin=lines(SOURCES),
+    )
+    assert (code, out) == (0, lines(TARGETS))
+
+
+def test_score_prints_a_number_for_each_line(run, tiny_directory, tmp_path):
+    (tmp_path / "a.de").write_bytes(lines(SOURCES))
+    (tmp_path / "a.en").write_bytes(lines(TARGETS))
+    code, out, _ = run(
+        "score", tiny_directory, "--source", tmp_path / "a.de", "--target", tmp_path / "a.en"
+    )
+    assert code == 0
+    expected = Translator.load(tiny_directory).score(SOURCES, TARGETS)
+    assert [float(line) for line in out.splitlines()] == pytest.approx(expected, abs=1e-5)
+
+
+def test_score_needs_files_of_one_length(run, tiny_directory, tmp_path):
+    (tmp_path / "a.de").write_bytes(lines(SOURCES))
+    (tmp_path / "a.en").write_bytes(lines(TARGETS[:3]))
+    code, out, err = run(
+        "score", tiny_directory, "--source", tmp_path / "a.de", "--target", tmp_path / "a.en"
+    )
+    assert (code, out) == (2, b"")
+    assert "a.de has 12 lines, but " in err and "a.en has 3." in err
+
+
+def test_version_and_help(run):
+    code, out, _ = run("--version")
+    assert code == 0
+    assert out.startswith(b"seq2seq ")
+    for argv in [(), ("--help",), ("-h",)]:
+        code, out, _ = run(*argv)
+        assert code == 0
+        assert all(f"  {name} " in out.decode() for name in cli.COMMANDS)
+
+
+@pytest.mark.parametrize("command", list(cli.COMMANDS))
+def test_every_option_has_a_help(run, command):
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    text = " ".join(out.decode().split())
+    assert f"usage: seq2seq {command} [options]" in text
+    for option in [token for token in text.split() if token.startswith("--")]:
+        after = text.split(f"{option} ", 1)[1]
+        assert not after.startswith("("), f"{option} has no help"
+
+
+def test_help_shows_defaults_and_docstrings(run):
+    text = " ".join(run("train", "--help")[1].decode().split())
+    assert "Padded pieces per batch, counted on the longer side. (type: int, default: 4096)" in text
+    text = " ".join(run("translate", "--help")[1].decode().split())
+    assert "Hypotheses kept per sentence; 1 is greedy search." in text
+
+
+def test_a_slow_input_is_answered_line_by_line_in_utf8_whatever_the_locale(start, tiny_directory):
+    environment = {"LC_ALL": "C", "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
+    process = start("translate", tiny_directory, "--format", "tsv", env=environment)
+    for source, target in (("Müller schläft .", "Miller sleeps ."), (SOURCES[0], TARGETS[0])):
+        process.stdin.write(lines([source]))
+        process.stdin.flush()
+        ready, _, _ = select.select([process.stdout], [], [], 60)
+        assert ready, "no answer while the input stays open"
+        assert process.stdout.readline().decode().split("\t")[:2] == [source, target]
+    assert process.communicate() == (b"", b"")
+    assert process.returncode == 0
+
+
+def test_a_closed_pipe_ends_quietly(start, tiny_directory):
+    process = start("translate", tiny_directory)
+    process.stdin.write(lines(SOURCES[:1]))
+    process.stdin.flush()
+    assert process.stdout.readline()
+    process.stdout.close()
+    process.stdin.write(lines(SOURCES))
+    process.stdin.flush()
+    assert process.wait(60) == 141
+    assert process.stderr.read() == b""
+
+
+def test_an_interruption_is_one_line(start, tiny_directory):
+    process = start("translate", tiny_directory)
+    process.stdin.write(lines(SOURCES[:1]))
+    process.stdin.flush()
+    assert process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert process.stderr.read() == b"seq2seq: interrupted.\n"
+
+
+def test_progress_is_for_terminals(start, tiny_directory, tmp_path, environment):
+    (tmp_path / "in").write_bytes(lines(SOURCES))
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "seq2seq", "translate", str(tiny_directory)]
+    process = subprocess.Popen(
+        [*command, "--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")],
+        stderr=follower,
+        env={**environment, "TERM": "xterm"},
+    )
+    assert process.wait(60) == 0
+    os.close(follower)
+    time.sleep(0.1)
+    shown = os.read(leader, 65536).decode()
+    os.close(leader)
+    assert "12 lines" in shown
+    assert "per second" in shown

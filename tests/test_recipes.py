@@ -1,0 +1,67 @@
+"""Every recipe builds, says what it is, and trains what its file name says."""
+
+import ast
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from seq2seq import Recipe
+from seq2seq.models.encoder_decoder import build_model
+
+FOLDER = Path(__file__).parents[1] / "recipes"
+FILES = sorted(FOLDER.glob("*.py"))
+
+
+def load(file):
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_there_are_recipes():
+    assert {"phrasebook_ko_en", "phrasebook_en_ko", "multi30k_de_en", "multi30k_en_de"} <= {
+        file.stem for file in FILES
+    }
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_recipe_is_named_like_its_file(file):
+    recipe = load(file).recipe
+    assert isinstance(recipe, Recipe)
+    corpus, source, target = re.fullmatch(r"(.+)_(\w{2,3})_(\w{2,3})", file.stem).groups()
+    assert recipe.name == file.stem.replace("_", "-")
+    assert recipe.name.startswith(corpus.replace("_", "-"))
+    assert (recipe.source_language, recipe.target_language) == (source, target)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_recipe_builds(file):
+    recipe = load(file).recipe
+    size = recipe.tokenizer.vocabulary_size
+    with torch.device("meta"):
+        build_model(recipe.model, size, size)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_recipe_states_corpus_and_licence(file):
+    docstring = ast.get_docstring(ast.parse(file.read_text("utf-8")))
+    assert "Corpus: " in docstring
+    assert "Licence: " in docstring
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_recipe_is_values_and_one_call(file):
+    tree = ast.parse(file.read_text("utf-8"))
+    kinds = [type(node).__name__ for node in tree.body]
+    assert kinds == ["Expr", "ImportFrom", "Assign", "If"]
+    assert ast.unparse(tree.body[-1].body[0]) == "run(recipe)"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_other_direction_has_a_recipe_too(file):
+    corpus, source, target = file.stem.rsplit("_", 2)
+    assert (FOLDER / f"{corpus}_{target}_{source}.py").exists()

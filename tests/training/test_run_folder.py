@@ -1,0 +1,117 @@
+from dataclasses import replace
+
+import pytest
+from copy_corpus import make_recipe
+
+from seq2seq.config import ConfigurationError, SearchConfig
+from seq2seq.training.run_folder import RunFolder
+
+
+@pytest.fixture
+def recipe(tiny_corpus):
+    return make_recipe(tiny_corpus)
+
+
+@pytest.fixture
+def folder(tmp_path, recipe):
+    """A folder that holds a run."""
+    folder = RunFolder(tmp_path / "run")
+    with folder.locked():
+        folder.prepare(recipe, resume=False, overwrite=False)
+    return folder
+
+
+def test_a_folder_with_a_run_is_refused(folder, recipe):
+    message = "holds a run already; continue it with `--resume` or replace it with `--overwrite`"
+    with pytest.raises(ConfigurationError, match=message):
+        folder.prepare(recipe, resume=False, overwrite=False)
+
+
+def test_resume_and_overwrite_exclude_each_other(folder, recipe):
+    with pytest.raises(ConfigurationError, match="`--resume` and `--overwrite` exclude each other"):
+        folder.prepare(recipe, resume=True, overwrite=True)
+
+
+def test_overwrite_deletes_the_run_and_nothing_else(folder, recipe):
+    folder.checkpoints.mkdir()
+    folder.last_checkpoint.write_text("old")
+    (folder.path / "notes.txt").write_text("mine")
+    (folder.path / "model.safetensors").write_text("old")
+    folder.prepare(recipe, resume=False, overwrite=True)
+    assert {path.name for path in folder.path.iterdir()} == {"notes.txt", "recipe.yaml"}
+
+
+def test_resume_of_an_empty_folder_starts_a_run(tmp_path, recipe):
+    folder = RunFolder(tmp_path / "new")
+    with folder.locked():
+        folder.prepare(recipe, resume=True, overwrite=False)
+    assert folder.find_checkpoint() == 0
+    assert folder.load_tokenizers() is None
+
+
+def test_a_resumed_run_may_change_how_long_it_trains_and_how_it_searches(folder, recipe):
+    longer = replace(
+        recipe,
+        search=SearchConfig(beam_size=3),
+        training=replace(recipe.training, max_epochs=99, max_minutes=3.0, patience=9, threads=1),
+    )
+    folder.prepare(longer, resume=True, overwrite=False)
+    assert "max_epochs: 99" in (folder.path / "recipe.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("section", "setting", "value"),
+    [
+        ("model", "hidden_size", 18),
+        ("training", "batch_tokens", 99),
+        ("tokenizer", "shared", False),
+    ],
+)
+def test_a_resumed_run_cannot_become_another_one(folder, recipe, section, setting, value):
+    other = replace(recipe, **{section: replace(getattr(recipe, section), **{setting: value})})
+    before = getattr(getattr(recipe, section), setting)
+    message = f"`{section}.{setting}` was {before} when the run began, but is {value}; a resumed"
+    with pytest.raises(ConfigurationError, match=message):
+        folder.prepare(other, resume=True, overwrite=False)
+
+
+def test_a_folder_in_use_is_refused(folder):
+    message = "run folder .*run is in use by another training"
+    with folder.locked():
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match=message), folder.locked():
+                pass
+    with folder.locked():
+        pass
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
+    (tmp_path / "run").write_text("")
+    with (
+        pytest.raises(ConfigurationError, match=r"run folder .*run cannot be written: File exi"),
+        RunFolder(tmp_path / "run").locked(),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"cos\nsystem\n(S'touch owned'\ntR."])
+def test_a_damaged_checkpoint_is_named_and_never_executed(folder, content, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder.checkpoints.mkdir()
+    folder.last_checkpoint.write_bytes(content)
+    message = r"last.ckpt is damaged or no checkpoint; start again with `--overwrite`"
+    with pytest.raises(ConfigurationError, match=message):
+        folder.find_checkpoint()
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_tokenizers_survive_the_folder(folder, tiny_tokenizers, shared):
+    tokenizers = tiny_tokenizers
+    if not shared:
+        twin = type(tokenizers.source).from_bytes(tokenizers.source.to_bytes())
+        tokenizers = replace(tokenizers, target=twin)
+    folder.save_tokenizers(tokenizers)
+    loaded = folder.load_tokenizers()
+    assert loaded.shared is shared
+    assert loaded.target.to_bytes() == tokenizers.target.to_bytes()
