@@ -72,7 +72,7 @@ def _describe_corpus(corpus: CorpusConfig) -> str:
 
 def _score_table(scores: Mapping[str, Any]) -> str:
     rows = ["| set | score | value |", "|---|---|---|"]
-    signatures = {}
+    signatures: dict[str, None] = {}  # in order, each once
     for set_name, metrics in scores.items():
         for metric, score in metrics.items() if isinstance(metrics, Mapping) else ():
             if isinstance(score, Mapping) and {"value", "signature"} <= score.keys():

@@ -1,6 +1,7 @@
 """Reads the imports of the package and holds them to the layers of the design."""
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ def python_files():
     return sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 
+@functools.cache
 def parse(file):
     return ast.parse((PACKAGE / file).read_text("utf-8"))
 

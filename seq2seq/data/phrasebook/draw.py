@@ -37,7 +37,7 @@ from seq2seq.data.phrasebook.phrases import (
 
 Choice = TypeVar("Choice")
 
-_MEALS = ("아침", "점심", "저녁")
+MEALS = ("아침", "점심", "저녁")
 _PART_OF_DAY = re.compile("아침|저녁|밤|오후")
 
 RESERVED_OBJECTS = 0.14
@@ -53,7 +53,7 @@ HE = Subject("그", "He", "third", False, "his", "그")
 SHE = Subject("그녀", "She", "third", False, "her", "그녀")
 THEY = Subject("그들", "They", "third", True, "their", "그들")
 PRONOUNS = (I, I_LEFT_OUT, WE, HE, SHE, THEY)
-TIMELESS = 0.25
+TIMELESS = 0.35
 """Share of past and future sentences without a time expression."""
 
 
@@ -93,7 +93,7 @@ class Draw:
         if action and "daily" in action.verb.tags and tense == "habit":
             grains = ("daily",)
         allowed = [time for time in times(tense) if time.grain in grains]
-        if action and action.object and action.object.lexeme in _MEALS:
+        if action and action.object and action.object.lexeme in MEALS:
             allowed = [time for time in allowed if not _PART_OF_DAY.search(time.korean)]
         return self.choose(allowed, key=lambda time: time.korean)
 
@@ -137,7 +137,7 @@ class Draw:
                 if kept:
                     rows.append(row)
                     choices.append(kept)
-        weights = [len(nouns) ** 0.7 for nouns in choices]
+        weights = [(len(nouns) + 2) ** 0.7 for nouns in choices]
         drawn = [
             (rows[i], self.random.choice(choices[i]))
             for i in self.random.choices(range(len(rows)), weights, k=4)
@@ -181,17 +181,12 @@ class Draw:
             LookupError: If nobody suits.
         """
         done = [a.verb.korean if isinstance(a, Action) else a.korean for a in actions]
-        owns = any(
-            word == "{poss}"
-            for a in actions
-            if isinstance(a, Action) and a.object
-            for word, _ in a.object.english
-        )
+        owns = any(is_own(action) for action in actions if isinstance(action, Action))
         taken = {a.object.lexeme for a in actions if isinstance(a, Action) and a.object}
         together = any(isinstance(a, Action) and _together(a) for a in actions)
         pool = [p for p in pronouns if not third or p.person == "third"]
         if together:
-            pool = [p for p in pool if p.plural] or pool
+            pool = [p for p in pool if p.plural or p.person == "second"]
         elif pronoun < 1 and not self.chance(pronoun):
             pool = list(_people_subjects())
         allowed = [
@@ -227,7 +222,7 @@ class Draw:
         self, verb: Verb, phrase: Phrase | None, place: float, adverb: float
     ) -> Action:
         where, how = None, None
-        if verb.places and self.chance(place):
+        if verb.places and ("placed" in verb.tags or self.chance(place)):
             where = self.noun(among=verb.places)
         manners = [a for a in adverbs() if verb.korean in a.verbs]
         if manners and self.chance(adverb):
@@ -298,6 +293,11 @@ def person_subject(noun: Noun) -> Subject:
         lexeme=noun.korean,
         elder=noun.group.startswith("elder"),
     )
+
+
+def is_own(action: Action) -> bool:
+    """Whether the object belongs to the subject in English."""
+    return action.object is not None and any(w == "{poss}" for w, _ in action.object.english)
 
 
 def _together(action: Action) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from seq2seq.data.phrasebook import english
-from seq2seq.data.phrasebook.draw import PRONOUNS, Draw
+from seq2seq.data.phrasebook.draw import MEALS, PRONOUNS, Draw, is_own
 from seq2seq.data.phrasebook.korean import Predicate, conjugate
 from seq2seq.data.phrasebook.lexicon import Noun, Verb, nouns_of
 from seq2seq.data.phrasebook.patterns_events import draft, draw_object, shared
@@ -133,6 +133,8 @@ def weather_suggestion(draw: Draw) -> Draft:
 def if_weather(draw: Draw) -> Draft:
     """내일 비가 오면 나는 집에서 책을 읽을 것이다."""
     action = draw.action("order", place=0.3, adverb=0, verb=_indoors)
+    if action.object and action.object.lexeme in MEALS:
+        raise LookupError("Meals have a time of their own.")
     subject = draw.subject(action)
     rain, verb = draw.choose(_WEATHER)
     korean, when = draw.choose((
@@ -253,7 +255,7 @@ def while_doing(draw: Draw) -> Draft:
 
 def purpose(draw: Draw) -> Draft:
     """책을 빌리러 도서관에 갔다."""
-    action = draw.action("wish", place=1, adverb=0, verb=lambda verb: bool(verb.places))
+    action = draw.action("wish", place=1, adverb=0, verb=_at_a_place)
     subject = draw.subject(action, _go())
     place = action.place
     if place is None:
@@ -352,7 +354,7 @@ def _relative(draw: Draw, tense: str) -> Draft:
 def relative_person(draw: Draw) -> Draft:
     """지금 책을 읽고 있는 남자는 내 친구다."""
     action = draw.action("progress", place=0.6, adverb=0, without=("own", "state", "search"))
-    if action.object and any(word == "{poss}" for word, _ in action.object.english):
+    if is_own(action):
         raise LookupError("The owner is open.")
     person = draw.noun(among=nouns_of("human", "role"))
     if action.object and action.object.lexeme == person.korean:
@@ -419,6 +421,8 @@ def like_doing(draw: Draw) -> Draft:
 def learning_is(draw: Draw) -> Draft:
     """한국어를 배우는 것은 어렵지 않다."""
     action = draw.action("skill", place=0.3, adverb=0.1, habit=True, without=("own", "state"))
+    if is_own(action):
+        raise LookupError("The owner is open.")
     korean, quality = draw.choose((
         ("쉽다", "easy"), ("어렵다", "difficult"), ("재미있다", "interesting"),
     ))  # fmt: skip
@@ -592,7 +596,7 @@ def _state_and_action(
     wanted = row[effect].split()
     action = draw.action(
         tag, habit=habit, place=0.25, adverb=0,
-        verb=lambda verb: verb.korean in wanted and verb.english != "take",
+        verb=lambda verb: verb.korean in wanted and verb.english not in ("take", "wear", "keep"),
     )  # fmt: skip
     return row, action
 
@@ -638,6 +642,8 @@ def _go() -> Verb:
 
 
 def _may_be(kin: Noun, person: Noun) -> bool:
+    if person.korean in ("아이", "소년", "소녀") and kin.korean in _GROWN_UP:
+        return False
     return person.gender == "neutral" or kin.gender in (person.gender, "neutral")
 
 
@@ -649,10 +655,15 @@ def _is_hobby(verb: Verb) -> bool:
     return verb.korean in _HOBBIES and _verb_key(verb) not in _NO_HOBBIES
 
 
+def _at_a_place(verb: Verb) -> bool:
+    return bool(verb.places) and "slow" not in verb.tags
+
+
 def _with_hands(verb: Verb) -> bool:
     return verb.korean in _HAND_VERBS and "single" not in verb.tags
 
 
+_GROWN_UP = ("삼촌", "이모", "남편", "아내", "동료", "손님")
 _MIND_VERBS = ("사랑하다", "그리워하다", "믿다", "알다", "기억하다")
 _CHORES = word_list("chores")
 _LEISURE = word_list("leisure")

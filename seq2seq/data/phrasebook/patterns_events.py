@@ -335,9 +335,10 @@ def _ask_with(draw: Draw, korean: str, english: str, tense: str) -> Draft:
     subject = draw.subject(action, **who)
     if korean in ("어디에서", "어떻게") and action.object and draw.chance(0.5):
         noun = draw_object(action)
-        if noun.group == "thing" and noun.article not in ("poss", "the"):
+        if noun.group == "thing" and noun.plural and noun.article not in ("poss", "the"):
             action = draw.with_object(action, pointed_at(noun, draw.chance(0.5), "object"))
-    when, when_english = (), ()
+    when: Words = ()
+    when_english: Words = ()
     if korean in ("왜", "어디에서", "어떻게") and draw.chance(0.8):
         when, when_english = time_words(draw.maybe_time(tense, action))
     words = mark(korean, "question") + when if korean == "왜" else when + mark(korean, "question")
@@ -398,7 +399,7 @@ def past_progressive(draw: Draw) -> Draft:
 
 def experience(draw: Draw) -> Draft:
     """전에 한국에서 김밥을 먹은 적이 있다."""
-    action = draw.action("experience", place=0.7)
+    action = draw.action("experience", place=0.5, adverb=0)
     subject = draw.subject(action)
     return draft(
         subject.topic + mark("전에", "time") + action.clause("-(으)ㄴ") + mark("적이", "perfect"),
@@ -415,7 +416,7 @@ def experience(draw: Draw) -> Draft:
 
 def no_experience(draw: Draw) -> Draft:
     """한 번도 말을 타 본 적이 없다."""
-    action = draw.action("experience", place=0.7)
+    action = draw.action("experience", place=0.5, adverb=0)
     subject = draw.subject(action)
     return draft(
         subject.topic
@@ -459,7 +460,7 @@ def animal_action(draw: Draw) -> Draft:
     first = animal.english[0]
     english = ((first[0].capitalize(), first[1]), *animal.english[1:])
     korean = animal.with_particle("은/는") + time + mark(spot[0], "place")
-    common = {"levels": LEVELS, "subject_verb": ((noun.korean, row[0]),)}
+    pair = (noun.korean, row[0])
     if now:
         verb = mark("is", "progress") + mark(inflect(row[1], "gerund"), "verb")
         return Draft(
@@ -467,7 +468,7 @@ def animal_action(draw: Draw) -> Draft:
             predicate=Predicate("있다", "existence"),
             english=english + verb + mark(spot[1], "place") + after,
             role="progress",
-            **common,
+            subject_verb=(pair,),
         )
     verb = mark(inflect(row[1], "past"), "verb")
     return Draft(
@@ -475,7 +476,7 @@ def animal_action(draw: Draw) -> Draft:
         predicate=Predicate(row[0]),
         english=english + verb + mark(spot[1], "place") + after,
         tense="past",
-        **common,
+        subject_verb=(pair,),
     )
 
 

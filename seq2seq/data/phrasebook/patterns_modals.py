@@ -276,7 +276,11 @@ def prohibition(draw: Draw) -> Draft:
 
 
 def _order(draw: Draw, mood: str, helper: str) -> Draft:
-    action = draw.action("order", place=0.6, adverb=0.25, verb=_FITS_ORDER.get(mood))
+    action = draw.action(
+        None if mood == "prohibition" else "order",
+        place=0.6, adverb=0.2, verb=_FITS_ORDER.get(mood),
+        without=("state", "search", "own", "daily") if mood == "favour" else ("state", "search"),
+    )  # fmt: skip
     when, when_english = time_words(draw.maybe_time("future", action))
     words = mark(helper, "negation") + action.english("base", "your") + when_english
     return draft(
@@ -400,7 +404,13 @@ def refusal(draw: Draw) -> Draft:
 
 def ask_favour(draw: Draw) -> Draft:
     """내일 창문을 열어 줄 수 있어요?"""
-    action = draw.action("order", place=0.6, adverb=0.1, verb=_FITS_ORDER["favour"])
+    action = draw.action(
+        "order",
+        place=0.6,
+        adverb=0.1,
+        verb=_FITS_ORDER["favour"],
+        without=("state", "search", "own", "daily"),
+    )
     when, when_english = time_words(draw.maybe_time("future", action))
     return draft(
         when + action.clause("-아/어") + mark("줄 수", "modal"),

@@ -62,7 +62,7 @@ def quality(draw: Draw) -> Draft:
 def quality_negative(draw: Draw) -> Draft:
     """민수의 가방은 별로 비싸지 않다."""
     noun, adjective = _noun_with_quality(draw)
-    phrase = _owned(draw, noun) if noun.classes & _OWNABLE else pointed_at(noun, draw.chance(0.5))
+    phrase = _owned(draw, noun) if _is_owned(noun) else pointed_at(noun, draw.chance(0.5))
     degree = draw.chance(0.5)
     words = mark(f"{_be(phrase)} not", "negation") + mark("very" if degree else "", "degree")
     return Draft(
@@ -78,7 +78,7 @@ def quality_negative(draw: Draw) -> Draft:
 def ask_quality(draw: Draw) -> Draft:
     """민수의 가방은 정말 비싸요?"""
     noun, adjective = _noun_with_quality(draw)
-    phrase = _owned(draw, noun) if noun.classes & _OWNABLE else pointed_at(noun, draw.chance(0.5))
+    phrase = _owned(draw, noun) if _is_owned(noun) else pointed_at(noun, draw.chance(0.5))
     korean, very = draw.choose((("정말", "really"), ("", "")))
     return Draft(
         korean=phrase.with_particle("은/는") + mark(korean, "degree"),
@@ -685,6 +685,10 @@ def _owned(draw: Draw, noun: Noun) -> Phrase:
         mark(owner[1], "owner") + mark(noun.english, "subject"),
         noun.always_plural, noun.korean,
     )  # fmt: skip
+
+
+def _is_owned(noun: Noun) -> bool:
+    return bool(noun.classes & _OWNABLE) and "transit" not in noun.classes
 
 
 @cache

@@ -18,6 +18,7 @@ from seq2seq.data.phrasebook.phrases import (
     Subject,
     Words,
     add_particle,
+    bare,
     capitalized,
     finite,
     in_general,
@@ -27,10 +28,11 @@ from seq2seq.data.phrasebook.phrases import (
 )  # fmt: skip
 from seq2seq.data.phrasebook.tables import read_table, word_list
 
-_VEHICLES = (
+_VEHICLES: tuple[tuple[str, str], ...] = (
     ("버스로", "by bus"), ("지하철로", "by subway"), ("택시로", "by taxi"),
-    ("자전거로", "by bicycle"), ("자동차로", "by car"), ("기차로", "by train"),
+    ("자전거로", "by bicycle"), ("자동차로", "by car"),
 )  # fmt: skip
+_CITY_VEHICLES = (("기차로", "by train"), ("버스로", "by bus"), ("자동차로", "by car"))
 _FAR_VEHICLES = (("비행기로", "by airplane"), ("배로", "by ship"))
 _MINUTES = (
     ("십 분", "ten minutes"), ("이십 분", "twenty minutes"), ("삼십 분", "thirty minutes"),
@@ -39,8 +41,8 @@ _MINUTES = (
 _PRICES = (
     ("천 원", "one thousand won"), ("이천 원", "two thousand won"),
     ("삼천 원", "three thousand won"), ("오천 원", "five thousand won"),
-    ("만 원", "ten thousand won"), ("이만 원", "twenty thousand won"),
-    ("삼만 원", "thirty thousand won"), ("오만 원", "fifty thousand won"),
+    ("육천 원", "six thousand won"), ("팔천 원", "eight thousand won"),
+    ("만 원", "ten thousand won"),
 )  # fmt: skip
 _DAYS = ("day", "week", "night", "morning", "daily", "weekly")
 _DAYTIMES = (
@@ -129,8 +131,8 @@ def _circumstances(
     if together:
         others = [n for n in nouns_of("name", "family", "friend") if n.korean != subject.lexeme]
         other = known(draw.noun(among=others), "companion")
-        words = other.with_particle("과/와") + mark("함께", "companion")
-        return words, mark("with", "companion") + other.english
+        company = other.with_particle("과/와") + mark("함께", "companion")
+        return company, mark("with", "companion") + other.english
     if by:
         far = place.classes & {"country"} or place.korean in (
             "제주도",
@@ -139,7 +141,8 @@ def _circumstances(
             "런던",
             "뉴욕",
         )
-        vehicles = _VEHICLES
+        inland = place.korean in ("서울", "부산")
+        vehicles: tuple[tuple[str, str], ...] = _CITY_VEHICLES if inland else _VEHICLES
         if far:
             vehicles = _FAR_VEHICLES if place.korean in ("제주도", "일본") else _FAR_VEHICLES[:1]
         korean, words = draw.choose(vehicles)
@@ -206,6 +209,8 @@ def daily_routine(draw: Draw) -> Draft:
         ("토요일마다", "every Saturday", "present"), ("주말마다", "every weekend", "present"),
         ("내일", "tomorrow", "future"), ("그저께", "the day before yesterday", "past"),
     ))  # fmt: skip
+    if korean in ("출근하다", "퇴근하다") and day.endswith("마다"):
+        raise LookupError("Nobody works on weekends.")
     row = draw.choose([r for r in read_table("numbers") if int(r["value"]) in hours], key=_native)
     return draft(
         subject.topic + mark(day, "day") + mark(f"{row['native']} 시에", "time"),
@@ -322,31 +327,27 @@ def two_objects(draw: Draw) -> Draft:
     others = [
         n
         for n in draw.objects_of(action.verb)
-        if n is not noun and n.classes & noun.classes & KINDS
+        if n is not noun and n.classes & noun.classes & KINDS and n.article != "poss"
     ]
     if not others or noun.article == "poss":
         raise LookupError("There is no second object.")
-    other = draw.noun(among=others)
-    phrase = action.object
-    if phrase is None or other.article == "poss":
-        raise LookupError("There is no second object.")
-    first = in_general(other, "other")
-    article = english.with_article(other.english) if other.article == "a" else other.english
+    make = in_general if "plural" in action.verb.tags else bare
+    first, second = make(draw.noun(among=others), role="other"), make(noun, role="object")
     both = Phrase(
-        first.with_particle("과/와") + phrase.korean,
-        mark(article, "other") + mark("and", "other") + phrase.english,
+        first.with_particle("과/와") + second.korean,
+        first.english + mark("and", "other") + second.english,
         True,
-        phrase.lexeme,
+        second.lexeme,
     )
-    doing = draw.with_object(action, both)
-    subject = draw.subject(action)
+    doing, other = draw.with_object(action, both), Action(action.verb, first)
+    subject = draw.subject(doing, other)
     when, when_english = time_words(draw.maybe_time("past", action))
     return draft(
         subject.topic + when + doing.korean,
         Predicate(action.verb.korean),
         subject.english_words + finite(subject, doing, "past") + when_english,
         subject=subject,
-        actions=[doing, Action(action.verb, first)],
+        actions=[doing, other],
         tense="past",
     )
 

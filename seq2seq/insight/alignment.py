@@ -1,0 +1,141 @@
+"""Where the decoder looked: the attention weights of one translation as a heat map.
+
+The figure is SVG with real text, so that any script shows in the fonts of whoever looks at it.
+"""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from string import Template
+
+from seq2seq.translator import Translation
+
+_CELL = 36  # pixels
+_LABEL_SIZE = 15  # pixels; a wide (Korean, Japanese) letter takes about that much
+_LEGEND_STEPS = 5
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The weights that each output piece gave to the source pieces."""
+
+    source_pieces: Sequence[str]
+    target_pieces: Sequence[str]
+    weights: Sequence[Sequence[float]]
+    """[target_length, source_length]; each row sums to 1."""
+
+
+def find_alignment(translation: Translation) -> Alignment:
+    """The alignment that the search recorded.
+
+    Raises:
+        ValueError: If the model has no attention.
+    """
+    if translation.alignment is None:
+        raise ValueError("A model with `model.attention` none has no alignment to show.")
+    return Alignment(translation.source_pieces, translation.pieces, translation.alignment.tolist())
+
+
+def draw_alignment(alignment: Alignment, title: str) -> str:
+    """Draws source pieces as columns, output pieces as rows, weights as depth of colour.
+
+    Returns:
+        A self-contained SVG document; it follows the reader's light or dark mode and shows each
+        weight on hover.
+    """
+    left = 40 + _text_width(alignment.target_pieces)
+    top = 92 + _text_width(alignment.source_pieces)
+    columns, rows = len(alignment.source_pieces), len(alignment.target_pieces)
+    title_lines = textwrap.wrap(title, max(24, (left + columns * _CELL) // 9))
+    top += 20 * (len(title_lines) - 1)
+    width = max(left + columns * _CELL + 24, 360)
+    height = top + rows * _CELL + 84
+    middle = left + columns * _CELL / 2
+    body = [
+        *_title(title_lines),
+        _text(middle, 34 + 20 * len(title_lines), "source pieces", "axis", "middle"),
+        *_labels(alignment, left, top),
+        *_cells(alignment, left, top),
+        f'<rect x="{left}" y="{top}" width="{columns * _CELL}" height="{rows * _CELL}" '
+        f'class="frame"/>',
+        f'<g transform="translate(18 {top + rows * _CELL / 2}) rotate(-90)">'
+        f"{_text(0, 0, 'output pieces', 'axis', 'middle')}</g>",
+        *_legend(left, top + rows * _CELL + 28),
+    ]
+    return _DOCUMENT.substitute(
+        width=width, height=height, title=escape(title), body="\n".join(body)
+    )
+
+
+_DOCUMENT = Template("""\
+<svg xmlns="http://www.w3.org/2000/svg" width="$width" height="$height" \
+viewBox="0 0 $width $height" role="img" aria-label="$title">
+<style>
+  text { font-family: system-ui, "Noto Sans", "Noto Sans CJK KR", "Apple SD Gothic Neo",
+         "Malgun Gothic", NanumGothic, sans-serif; fill: #1f2328; }
+  .page { fill: #ffffff; } .cell { fill: #0a58ca; } .frame { fill: none; stroke: #8c959f; }
+  .title { font-size: 16px; font-weight: 600; } .piece { font-size: 15px; }
+  .axis { font-size: 13px; font-style: italic; } .tick { font-size: 12px; }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6edf3; } .page { fill: #0d1117; } .cell { fill: #6cb6ff; }
+  }
+</style>
+<rect width="$width" height="$height" class="page"/>
+$body
+</svg>
+""")
+
+
+def _title(lines: Sequence[str]) -> Iterator[str]:
+    for index, line in enumerate(lines):
+        yield _text(16, 28 + 20 * index, line, "title", "start")
+
+
+def _labels(alignment: Alignment, left: float, top: float) -> Iterator[str]:
+    for index, piece in enumerate(alignment.source_pieces):
+        x = left + (index + 0.5) * _CELL
+        label = _text(0, 5, piece, "piece", "start")
+        yield f'<g transform="translate({x} {top - 8}) rotate(-90)">{label}</g>'
+    for index, piece in enumerate(alignment.target_pieces):
+        yield _text(left - 8, top + (index + 0.5) * _CELL + 5, piece, "piece", "end")
+
+
+def _cells(alignment: Alignment, left: float, top: float) -> Iterator[str]:
+    for row, (target, weights) in enumerate(
+        zip(alignment.target_pieces, alignment.weights, strict=True)
+    ):
+        for column, (source, weight) in enumerate(
+            zip(alignment.source_pieces, weights, strict=True)
+        ):
+            yield (
+                f'<rect x="{left + column * _CELL}" y="{top + row * _CELL}" width="{_CELL}" '
+                f'height="{_CELL}" class="cell" fill-opacity="{weight:.3f}">'
+                f"<title>{escape(target)} ← {escape(source)}: {weight:.3f}</title></rect>"
+            )
+
+
+def _legend(x: float, y: float) -> Iterator[str]:
+    yield _text(x, y + 4, "weight", "axis", "start")
+    for step in range(_LEGEND_STEPS):
+        weight = step / (_LEGEND_STEPS - 1)
+        left = x + 56 + step * _CELL
+        yield (
+            f'<rect x="{left}" y="{y - 10}" width="{_CELL}" height="18" class="cell" '
+            f'fill-opacity="{weight}"/><rect x="{left}" y="{y - 10}" width="{_CELL}" height="18" '
+            f'class="frame"/>'
+        )
+        yield _text(left + _CELL / 2, y + 26, f"{weight:g}", "tick", "middle")
+
+
+def _text(x: float, y: float, text: str, kind: str, anchor: str) -> str:
+    return f'<text x="{x}" y="{y}" class="{kind}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _text_width(pieces: Sequence[str]) -> int:
+    """Pixels that the longest label takes, a little more rather than less."""
+    widths = [
+        sum(1.0 if ord(letter) > 0x1100 else 0.62 for letter in piece) * _LABEL_SIZE
+        for piece in pieces
+    ]
+    return int(max(widths, default=0)) + 12
