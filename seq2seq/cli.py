@@ -143,6 +143,39 @@ def score(
             print(f"{log_probability:.6f}")
 
 
+def inspect_sentence(
+    model: str,
+    sentence: str,
+    *,
+    output: str = "alignment.svg",
+    device: str = "auto",
+    threads: int | None = None,
+) -> None:
+    """Translates one sentence and draws where the decoder looked, as an SVG picture.
+
+    Args:
+        model: The model directory, of a model with attention.
+        sentence: The source sentence.
+        output: File to write.
+        device: auto, cpu, cuda or cuda:N.
+        threads: Processor threads; as many as cores if not given.
+    """
+    from seq2seq.insight.alignment import draw_alignment, find_alignment
+    from seq2seq.translator import Translator
+
+    translator = Translator.load(model, device, "float32", threads)
+    translation = translator.translate(sentence)
+    if translation.alignment is None:
+        raise ConfigurationError(
+            f"{model} was trained with `model.attention` none, so it has no alignment to draw."
+        )
+    figure = draw_alignment(find_alignment(translation), f"{sentence} → {translation.text}")
+    with open_output(output) as file:
+        file.write(figure.encode())
+    print(translation.text)
+    print(f"alignment: {output}")
+
+
 def _train(argv: Sequence[str]) -> None:
     """Trains a translator from a recipe or from two files, evaluates it and prints the scores."""
     from seq2seq.recipe import run_with_options
@@ -150,12 +183,12 @@ def _train(argv: Sequence[str]) -> None:
     run_with_options(Recipe(), argv, command="seq2seq train", derive_name=True)
 
 
-def _command(function: Callable[..., None]) -> Callable[[Sequence[str]], None]:
+def _command(name: str, function: Callable[..., None]) -> Callable[[Sequence[str]], None]:
     """Makes a command of a function; its `search` becomes the fields of `SearchConfig`."""
 
     @functools.wraps(function)
     def command(argv: Sequence[str]) -> None:
-        options = Options(f"seq2seq {function.__name__}", _first_line(function))
+        options = Options(f"seq2seq {name}", _first_line(function))
         options.add_function(function, skip=["search"])
         if "search" not in inspect.signature(function).parameters:
             function(**options.parse(argv))
@@ -175,8 +208,9 @@ def _command(function: Callable[..., None]) -> Callable[[Sequence[str]], None]:
 
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": _train,
-    "translate": _command(translate),
-    "score": _command(score),
+    "translate": _command("translate", translate),
+    "score": _command("score", score),
+    "inspect": _command("inspect", inspect_sentence),
 }
 _SCORE_WINDOW = 1024
 

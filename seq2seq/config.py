@@ -232,7 +232,7 @@ class SearchConfig:
     def __post_init__(self) -> None:
         for name in ("beam_size", "n_best", "batch_size"):
             _at_least(f"search.{name}", getattr(self, name), 1)
-        _at_least("search.length_penalty", self.length_penalty, 0)
+        _within("search.length_penalty", self.length_penalty, 0, 10)
         _at_least("search.min_length", self.min_length, 0)
         _above_zero("search.max_length_ratio", self.max_length_ratio)
         if self.n_best > self.beam_size:

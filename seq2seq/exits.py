@@ -36,7 +36,7 @@ def run_command(command: Callable[[], Any]) -> int:
         # The package's own errors speak to users.
         if not type(error).__module__.startswith("seq2seq."):
             raise
-        return _fail(str(error))
+        return _fail(str(error), getattr(error, "exit_code", FAILURE))
     return 0
 
 

@@ -273,3 +273,12 @@ def test_progress_is_for_terminals(start, tiny_directory, tmp_path, environment)
     os.close(leader)
     assert "12 lines" in shown
     assert "per second" in shown
+
+
+def test_inspect_draws_the_alignment_of_a_sentence(run, tiny_directory, tmp_path):
+    figure = tmp_path / "alignment.svg"
+    code, out, _ = run("inspect", tiny_directory, SOURCES[0], "--output", figure)
+    expected = Translator.load(tiny_directory, precision="float32").translate(SOURCES[0])
+    assert code == 0
+    assert out.decode().splitlines() == [expected.text, f"alignment: {figure}"]
+    assert figure.read_text("utf-8").count('class="cell"') >= len(expected.pieces)

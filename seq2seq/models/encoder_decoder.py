@@ -8,7 +8,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from seq2seq.config import PAD_ID, ModelConfig, choose
+from seq2seq.config import PAD_ID, ConfigurationError, ModelConfig, choose
 from seq2seq.models.attention import ATTENTIONS, Memory
 from seq2seq.models.cells import CELLS
 from seq2seq.models.decoder import Decoder, DecoderState
@@ -164,6 +164,11 @@ def build_model(
     cell = choose(CELLS, config.cell, field="model.cell")
     source_embedding = _make_embedding(source_vocabulary_size, config.embedding_size)
     if config.share_embeddings:
+        if source_vocabulary_size != target_vocabulary_size:
+            raise ConfigurationError(
+                f"`model.share_embeddings` needs one vocabulary, but the source has "
+                f"{source_vocabulary_size} pieces and the target {target_vocabulary_size}."
+            )
         target_embedding = source_embedding
     else:
         target_embedding = _make_embedding(target_vocabulary_size, config.embedding_size)

@@ -44,7 +44,7 @@ def vocabulary_loss(
     """
     real = target_ids != pad_id
     loss, nll = _VocabularyLoss.apply(
-        features[real], weight, bias, target_ids[real], label_smoothing
+        features[real], weight, bias, target_ids[real], label_smoothing, torch.is_grad_enabled()
     )
     return LossOutput(loss, nll.detach(), real.sum())
 
@@ -58,6 +58,7 @@ class _VocabularyLoss(torch.autograd.Function):
         bias: Tensor,
         target_ids: Tensor,
         smoothing: float,
+        with_gradients: bool,
     ) -> tuple[Tensor, Tensor]:
         device = features.device.type
         low = torch.is_autocast_enabled(device)
@@ -66,7 +67,8 @@ class _VocabularyLoss(torch.autograd.Function):
         with torch.autocast(device, enabled=False):
             low_features, low_weight = features.to(dtype), weight.to(dtype)
             low_bias = bias.to(dtype)
-            needed = any(ctx.needs_input_grad)
+            # Inside of here gradients are always off, and without them inputs may still want some.
+            needed = with_gradients and any(ctx.needs_input_grad)
             kept = slice(None) if needed else slice(0)
             feature_gradient = torch.empty_like(low_features[kept])
             weight_gradient = torch.zeros_like(weight[kept], dtype=sums_dtype)
@@ -109,4 +111,4 @@ class _VocabularyLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         features, weight, bias = ctx.saved_tensors
-        return features * gradient, weight * gradient, bias * gradient, None, None
+        return features * gradient, weight * gradient, bias * gradient, None, None, None

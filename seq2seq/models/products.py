@@ -33,16 +33,17 @@ class DeferredProducts:
     def __init__(self) -> None:
         # The anchors stand here and not on the tapes: a tape is held by its anchor's graph node,
         # and a cycle through the graph would outlive the loop.
-        self._tapes: dict[int, tuple[Tensor, _Tape]] = {}
+        self._tapes: dict[tuple[int, int], tuple[Tensor, _Tape]] = {}
 
     def __call__(self, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Returns `inputs @ weight.T + bias`, [..., out]."""
         if not (torch.is_grad_enabled() and weight.requires_grad):
             return linear(inputs, weight, bias)
-        if id(weight) not in self._tapes:
+        key = id(weight), id(bias)
+        if key not in self._tapes:
             tape = _Tape(weight, bias)
-            self._tapes[id(weight)] = _WeightGradient.apply(weight, bias, tape), tape
-        return _Product.apply(inputs, *self._tapes[id(weight)])
+            self._tapes[key] = _WeightGradient.apply(weight, bias, tape), tape
+        return _Product.apply(inputs, *self._tapes[key])
 
 
 class _Tape:
@@ -52,11 +53,27 @@ class _Tape:
         device = weight.device.type
         low = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if low else weight.dtype
-        self.original = weight  # keeps id(weight) from being used again while the tape lives
+        self.original = weight, bias  # keeps their ids from being used again meanwhile
         self.weight = weight.detach().to(dtype)
         self.bias = None if bias is None else bias.detach().to(dtype)
+        self.backward_pass = -1
         self.inputs: list[Tensor] = []
         self.gradients: list[Tensor] = []
+
+    def record(self, inputs: Tensor, gradient: Tensor) -> None:
+        """Keeps the factors of one product, for the backward pass that is under way."""
+        # One that asked for other gradients only has left its factors; they are not wanted here.
+        backward_pass = torch._C._current_graph_task_id()
+        if backward_pass != self.backward_pass:
+            self.clear()
+            self.backward_pass = backward_pass
+        self.inputs.append(inputs.reshape(-1, inputs.shape[-1]))
+        self.gradients.append(gradient.reshape(-1, gradient.shape[-1]))
+
+    def clear(self) -> None:
+        """Forgets all factors."""
+        self.inputs.clear()
+        self.gradients.clear()
 
 
 class _WeightGradient(torch.autograd.Function):
@@ -74,9 +91,8 @@ class _WeightGradient(torch.autograd.Function):
         weight_needed, bias_needed, _tape_needed = ctx.needs_input_grad
         gradients = torch.cat(tape.gradients)
         inputs = torch.cat(tape.inputs)
-        tape.gradients.clear()
-        tape.inputs.clear()
-        dtype = tape.original.dtype
+        tape.clear()
+        dtype = tape.original[0].dtype
         weight_gradient = (gradients.t() @ inputs).to(dtype) if weight_needed else None
         bias_gradient = gradients.sum(0, dtype=dtype) if bias_needed else None
         return weight_gradient, bias_gradient, None
@@ -97,7 +113,6 @@ class _Product(torch.autograd.Function):
         tape: _Tape = ctx.tape
         (inputs,) = ctx.saved_tensors
         gradient = gradient.to(tape.weight.dtype)
-        tape.inputs.append(inputs.reshape(-1, inputs.shape[-1]))
-        tape.gradients.append(gradient.reshape(-1, gradient.shape[-1]))
+        tape.record(inputs, gradient)
         input_gradient = (gradient @ tape.weight).to(ctx.input_dtype)
-        return input_gradient, tape.weight.new_zeros((), dtype=tape.original.dtype), None
+        return input_gradient, tape.weight.new_zeros((), dtype=tape.original[0].dtype), None

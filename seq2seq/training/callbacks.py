@@ -300,25 +300,25 @@ class ProgressReport(StepCallback):
         self._first_step = trainer.global_step
         self._started = time.monotonic()
         if self._console.is_terminal:
-            self._bar.add_task("", total=self._plan.total_steps, epoch="", numbers="")
+            self._bar.add_task("", total=1.0, epoch="", numbers="")
             self._bar.start()
 
     def on_step(self, trainer: Trainer, module: TranslationModule) -> None:
         """Moves the bar now and then."""
         step = trainer.global_step
-        if self._bar.tasks and step % LOG_EVERY == 0:
-            metrics = module.metrics
-            numbers = f"{self._time_left(step)} left"
-            if metrics:
-                speed = metrics["pieces_per_second"]
-                numbers = f"loss {metrics['loss']:.3f}  {speed:,.0f} pieces/s  {numbers}"
-            epoch = f"{min(step // self._plan.steps_per_epoch + 1, self._config.max_epochs)}"
-            self._bar.update(
-                self._bar.task_ids[0],
-                completed=step,
-                epoch=f"{epoch}/{self._config.max_epochs}",
-                numbers=numbers,
-            )
+        if not self._bar.tasks or step % LOG_EVERY:
+            return
+        numbers = f"{self._time_left(step)} left"
+        if module.metrics:
+            speed = module.metrics["pieces_per_second"]
+            numbers = f"loss {module.metrics['loss']:.3f}  {speed:,.0f} pieces/s  {numbers}"
+        epoch = min(step // self._plan.steps_per_epoch + 1, self._config.max_epochs)
+        self._bar.update(
+            self._bar.task_ids[0],
+            completed=self._share_done(step),
+            epoch=f"{epoch}/{self._config.max_epochs}",
+            numbers=numbers,
+        )
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Takes the bar away, whatever ended training."""
@@ -343,6 +343,12 @@ class ProgressReport(StepCallback):
     def print(self, text: str) -> None:
         """Prints text as it is, above the bar."""
         self._console.print(Text(text), soft_wrap=True)
+
+    def _share_done(self, step: int) -> float:
+        """Of the steps or of the time, whichever ends training first."""
+        limit = self._config.max_minutes
+        share_of_time = self._clock.seconds / (60 * limit) if limit is not None else 0.0
+        return max(step / self._plan.total_steps, share_of_time)
 
     def _time_left(self, step: int) -> str:
         seconds = time.monotonic() - self._started

@@ -11,14 +11,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Trainer, seed_everything
+import torch
+from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 
 from seq2seq.config import Recipe, choose
 from seq2seq.data.corpus import load_corpus
 from seq2seq.data.datamodule import TranslationDataModule
-from seq2seq.data.tokenizer import train_tokenizers
+from seq2seq.data.tokenizer import TOKENIZERS, train_tokenizers
 from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
 from seq2seq.devices import is_bfloat16_fast
 from seq2seq.model_directory import save_model_directory
@@ -95,7 +96,7 @@ def _train(recipe: Recipe, folder: RunFolder) -> TrainingResult:
         tokenizers = train_tokenizers(corpus.train, recipe.tokenizer, seed=config.seed)
         folder.save_tokenizers(tokenizers)
     data = TranslationDataModule(corpus, tokenizers, recipe, folder.cache)
-    seed_everything(config.seed, verbose=False)
+    torch.manual_seed(config.seed)
     network = build_model(
         recipe.model, tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size
     )
@@ -228,6 +229,9 @@ def _check_names(recipe: Recipe) -> None:
     choose(SCHEDULES, config.schedule, field="training.schedule")
     choose(MONITORS, config.monitor, field="training.monitor")
     choose(LENGTH_PENALTIES, recipe.search.length_penalty_kind, field="search.length_penalty_kind")
+    choose(TOKENIZERS, recipe.tokenizer.kind, field="tokenizer.kind")
+    with torch.device("meta"):
+        build_model(recipe.model, source_vocabulary_size=8, target_vocabulary_size=8)
 
 
 def _loggers(folder: RunFolder, resumed_step: int) -> list[Logger]:

@@ -306,5 +306,5 @@ def test_unknown_parts_are_refused() -> None:
 
 
 def test_one_embedding_for_two_vocabularies_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"`model\.share_embeddings`"):
+    with pytest.raises(ConfigurationError, match=r"`model\.share_embeddings` needs one vocabulary"):
         build_model(small_config(share_embeddings=True), 11, 13)

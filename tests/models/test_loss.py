@@ -86,7 +86,7 @@ class _CountedProducts(TorchDispatchMode):
     count = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        if function.overloadpacket.__name__ in ("mm", "addmm", "bmm"):
+        if function.overloadpacket.__name__ in ("mm", "addmm", "bmm", "linear"):
             self.count += 1
         return function(*args, **(kwargs or {}))
 

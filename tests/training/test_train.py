@@ -306,3 +306,31 @@ def test_bfloat16_trains_on_any_processor(tmp_path, tiny_corpus):
 def test_settings_that_cannot_work_are_named(tmp_path, tiny_corpus, training, message):
     with pytest.raises(ConfigurationError, match=message):
         train(make_recipe(tiny_corpus, **training), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("section", "setting", "message"),
+    [
+        ("model", "cell", "`model.cell` must be one of "),
+        ("model", "attention", "`model.attention` must be one of "),
+        ("tokenizer", "kind", "`tokenizer.kind` must be one of "),
+        ("search", "length_penalty_kind", "`search.length_penalty_kind` must be one of "),
+    ],
+)
+def test_unknown_parts_are_named_before_anything_is_done(tmp_path, section, setting, message):
+    recipe = make_recipe(tmp_path / "nowhere")
+    recipe = replace(recipe, **{section: replace(getattr(recipe, section), **{setting: "x"})})
+    with pytest.raises(ConfigurationError, match=f"^{message}"):
+        train(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.gpu
+def test_a_gpu_trains_in_bfloat16_and_resumes(tmp_path, tiny_corpus):
+    short = make_recipe(tiny_corpus, device="cuda", precision="auto", max_epochs=1)
+    train(short, tmp_path / "run")
+    longer = make_recipe(tiny_corpus, device="cuda", precision="auto", max_epochs=3)
+    result = train(longer, tmp_path / "run", resume=True)
+    assert result.steps == 3 * NUM_STEPS
+    assert result.history[-1]["dev_loss"] < result.history[0]["dev_loss"]
+    assert {tensor.dtype for tensor in weights_of(result.path).values()} == {torch.float32}

@@ -37,6 +37,7 @@ from seq2seq.data.phrasebook.phrases import (
 
 Choice = TypeVar("Choice")
 
+WOMENS_CLOTHES = {"치마", "원피스"}
 MEALS = ("아침", "점심", "저녁")
 _PART_OF_DAY = re.compile("아침|저녁|밤|오후")
 
@@ -194,6 +195,7 @@ class Draw:
             for s in pool
             if s.lexeme not in taken
             and only in (None, s.lexeme)
+            and not (s.possessive == "his" and taken & WOMENS_CLOTHES and "입다" in done)
             and (s.possessive or not (owns or gendered))
             and all(is_reserved_subject(verb, s.lexeme) == self.unseen for verb in done)
         ]

@@ -595,7 +595,7 @@ def _state_and_action(
     row = draw.choose(rows, key=lambda row: row["korean"])
     wanted = row[effect].split()
     action = draw.action(
-        tag, habit=habit, place=0.25, adverb=0,
+        tag, habit=habit, place=0.25, adverb=0, objects=lambda noun: noun.korean != "강의",
         verb=lambda verb: verb.korean in wanted and verb.english not in ("take", "wear", "keep"),
     )  # fmt: skip
     return row, action
@@ -656,7 +656,7 @@ def _is_hobby(verb: Verb) -> bool:
 
 
 def _at_a_place(verb: Verb) -> bool:
-    return bool(verb.places) and "slow" not in verb.tags
+    return bool(verb.places) and "slow" not in verb.tags and verb.korean != "운전하다"
 
 
 def _with_hands(verb: Verb) -> bool:

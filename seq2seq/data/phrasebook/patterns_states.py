@@ -287,7 +287,7 @@ def rain_and_snow(draw: Draw) -> Draft:
 def profession(draw: Draw) -> Draft:
     """수진의 아버지는 유명한 의사다."""
     korean, words = _relative_of(draw)
-    role = draw.noun("role")
+    role = draw.noun(among=_professions())
     adjective = draw.adjective(_for_people())
     return Draft(
         korean=korean + mark(adnominal(_predicate(adjective)), "quality"),
@@ -300,7 +300,7 @@ def profession(draw: Draw) -> Draft:
 def profession_past(draw: Draw) -> Draft:
     """수진의 삼촌은 삼 년 전에 기자였다."""
     korean, words = _relative_of(draw)
-    role = draw.noun("role")
+    role = draw.noun(among=_professions())
     time = draw.choose([t for t in times("past") if t.korean in _YEARS_AGO], key=_korean)
     return Draft(
         korean=korean + mark(time.korean, "time"),
@@ -317,8 +317,8 @@ def profession_past(draw: Draw) -> Draft:
 def profession_corrected(draw: Draw) -> Draft:
     """수진의 이모는 의사가 아니라 변호사다."""
     korean, words = _relative_of(draw)
-    role = draw.noun("role")
-    other = draw.noun(among=[noun for noun in nouns_of("role") if noun is not role])
+    role = draw.noun(among=_professions())
+    other = draw.noun(among=[noun for noun in _professions() if noun is not role])
     return Draft(
         korean=korean + known(other, "other").with_particle("이/가") + mark("아니라", "negation"),
         predicate=Predicate(f"{role.korean}이다", "copula"),
@@ -571,7 +571,7 @@ def possession(draw: Draw) -> Draft:
 def possession_of_things(draw: Draw) -> Draft:
     """나는 사전이 두 권 있다."""
     subject = draw.subject()
-    things_owned = nouns_of("goods", "book", "clothes", "toy", "pet", "rideable", "ticket")
+    things_owned = nouns_of("goods", "book", "clothes", "toy", "pet", "ticket")
     noun = draw.noun(among=[noun for noun in things_owned if noun.counter])
     return _possess(draw, subject, noun, "thing")
 
@@ -689,6 +689,10 @@ def _owned(draw: Draw, noun: Noun) -> Phrase:
 
 def _is_owned(noun: Noun) -> bool:
     return bool(noun.classes & _OWNABLE) and "transit" not in noun.classes
+
+
+def _professions() -> tuple[Noun, ...]:
+    return tuple(n for n in nouns_of("role") if n.korean not in ("학생", "대학생"))
 
 
 @cache

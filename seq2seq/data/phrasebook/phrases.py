@@ -255,6 +255,8 @@ def counted(noun: Noun, number: dict[str, str], counter: dict[str, str], role: s
     count = f"{role} count"
     one = number["value"] == "1"
     measure = "pair" if comes_in_pairs(noun) else counter["english"]
+    if not noun.plural:
+        measure = measure or "sheet"  # only paper is a mass and counted without a measure
     if measure:
         unit = measure if one else english.pluralize(measure)
         words = mark(f"{number['english']} {unit}", count) + mark(f"of {noun.english}", role)
