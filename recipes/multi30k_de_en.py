@@ -12,9 +12,24 @@ recipe = Recipe(
     source_language="de",
     target_language="en",
     corpus=CorpusConfig(hub="bentrevett/multi30k", source_column="de", target_column="en"),
-    tokenizer=TokenizerConfig(vocabulary_size=8000),
-    model=ModelConfig(cell="lstm", attention="bahdanau", hidden_size=512, encoder_layers=2),
-    training=TrainingConfig(max_epochs=15, batch_tokens=4096),
+    tokenizer=TokenizerConfig(vocabulary_size=6000),
+    model=ModelConfig(
+        cell="lstm",
+        attention="bahdanau",
+        embedding_size=256,
+        hidden_size=512,
+        attention_size=256,
+        tie_embeddings=True,
+        dropout=0.4,
+    ),
+    training=TrainingConfig(
+        max_epochs=14,
+        max_minutes=39,
+        batch_tokens=1500,
+        learning_rate=2e-3,
+        warmup_steps=100,
+        schedule="cosine",
+    ),
 )
 
 if __name__ == "__main__":

@@ -70,10 +70,11 @@ def beam_search(
     """Finds the target ids with the highest scores, best first, for each sentence.
 
     At each step the `beam_size` best candidates of a sentence count. Those of them that end are set
-    aside, and the `beam_size` best that do not end live on. A sentence is done when `beam_size`
-    hypotheses have ended (which makes a beam of one greedy search), when its maximum length is
-    reached, or when no living hypothesis can become one of the `n_best` any more; the last saves
-    steps and never changes the result. Sentences that are done leave the batch.
+    aside, and the `beam_size` best that do not end live on. A sentence is done when its maximum
+    length is reached; when `beam_size` hypotheses have ended and the best living one does not stand
+    above the `n_best` (which makes a beam of one greedy search); or when no living hypothesis can
+    become one of the `n_best` any more, which saves steps and never changes the result. Sentences
+    that are done leave the batch.
 
     Args:
         step: Maps the last ids [rows] and a state to unnormalised logits [rows, vocabulary_size],
@@ -299,9 +300,11 @@ class _Sentence:
     def is_done(self, best_living: float, length: int) -> bool:
         # Log-probabilities only fall, and no length has a larger divisor than the longest.
         reachable = best_living / self.divisors[self.max_length]
+        # Once the beam is full of ended ones, only what already stands above them goes on.
+        standing = best_living / self.divisors[length]
         return (
             length == self.max_length
-            or self.num_ended >= self.beam_size
+            or (self.num_ended >= self.beam_size and standing <= self.score_to_beat)
             or reachable <= self.score_to_beat  # also when nothing lives: both may be -inf
         )
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from seq2seq.config import ModelConfig
 from seq2seq.models.encoder import EncoderOutput
@@ -133,10 +134,14 @@ class BahdanauAttention(Attention):
         projected = linear(query, self.project_query.weight, None)
         projected = projected.view(sentences, -1, 1, projected.shape[-1])
         energies = torch.tanh(projected + memory.keys.unsqueeze(1))
-        scores = linear(energies, self.score.weight, None).squeeze(-1)
-        scores = scores.to(memory.values.dtype).masked_fill(~memory.mask.unsqueeze(1), -torch.inf)
-        alignment = scores.softmax(dim=-1)  # [sentences, rows per sentence, source_length]
-        context = torch.bmm(alignment, memory.values)
+        values = memory.values
+        # Too small to gain from low precision, whose products cost more to set up than these take.
+        with torch.autocast(query.device.type, enabled=False):
+            weight = self.score.weight.to(values.dtype)
+            scores = functional.linear(energies.to(values.dtype), weight).squeeze(-1)
+            scores = scores.masked_fill(~memory.mask.unsqueeze(1), -torch.inf)
+            alignment = scores.softmax(dim=-1)  # [sentences, rows per sentence, source_length]
+            context = torch.bmm(alignment, values)
         return context.flatten(0, 1), alignment.flatten(0, 1)
 
 

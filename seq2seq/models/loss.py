@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from seq2seq.models.products import product_dtype, to_rows
 
 SLICE_ELEMENTS = 4_000_000  # scores held at a time: 16 MB in float32, about what caches hold
 
@@ -60,27 +63,25 @@ class _VocabularyLoss(torch.autograd.Function):
         smoothing: float,
         with_gradients: bool,
     ) -> tuple[Tensor, Tensor]:
-        device = features.device.type
-        low = torch.is_autocast_enabled(device)
-        dtype = torch.get_autocast_dtype(device) if low else weight.dtype
+        dtype = product_dtype(weight)
         sums_dtype = torch.promote_types(dtype, torch.float32)
-        with torch.autocast(device, enabled=False):
-            low_features, low_weight = features.to(dtype), weight.to(dtype)
-            low_bias = bias.to(dtype)
+        with torch.autocast(features.device.type, enabled=False):
+            low_weight, low_bias = weight.to(dtype), bias.to(dtype)
             # Inside of here gradients are always off, and without them inputs may still want some.
             needed = with_gradients and any(ctx.needs_input_grad)
             kept = slice(None) if needed else slice(0)
-            feature_gradient = torch.empty_like(low_features[kept])
+            feature_gradient = torch.empty_like(features[kept])
             weight_gradient = torch.zeros_like(weight[kept], dtype=sums_dtype)
             bias_gradient = torch.zeros_like(bias[kept], dtype=sums_dtype)
             smoothed = features.new_zeros((), dtype=sums_dtype)
             plain = smoothed.clone()
             vocabulary_size = len(weight)
-            rows = max(1, SLICE_ELEMENTS // vocabulary_size)
-            for start in range(0, len(features), rows):
-                part = low_features[start : start + rows]
-                ids = target_ids[start : start + rows].unsqueeze(1)
-                logits = torch.nn.functional.linear(part, low_weight, low_bias).to(sums_dtype)
+            slice_rows = max(1, SLICE_ELEMENTS // vocabulary_size)
+            for start in range(0, len(features), slice_rows):
+                ids = target_ids[start : start + slice_rows].unsqueeze(1)
+                num_rows = len(ids)
+                part = to_rows(features[start : start + num_rows], dtype)
+                logits = functional.linear(part, low_weight, low_bias)[:num_rows].to(sums_dtype)
                 log_sum = logits.logsumexp(dim=1, keepdim=True)
                 nll = (log_sum - logits.gather(1, ids)).sum()
                 plain += nll
@@ -95,12 +96,12 @@ class _VocabularyLoss(torch.autograd.Function):
                     gradient.sub_(smoothing / vocabulary_size)
                 gradient.scatter_add_(1, ids, gradient.new_full(ids.shape, smoothing - 1))
                 bias_gradient += gradient.sum(0)
-                low_gradient = gradient.to(dtype)
-                torch.mm(low_gradient, low_weight, out=feature_gradient[start : start + rows])
+                low_gradient = to_rows(gradient, dtype)
+                feature_gradient[start : start + num_rows] = (low_gradient @ low_weight)[:num_rows]
                 weight_gradient += low_gradient.t() @ part
         if needed:
             ctx.save_for_backward(
-                feature_gradient.to(features.dtype),
+                feature_gradient,
                 weight_gradient.to(weight.dtype),
                 bias_gradient.to(bias.dtype),
             )

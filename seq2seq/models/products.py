@@ -1,4 +1,4 @@
-"""Matrix products of the recurrent loops, whose weight gradients are formed once.
+"""Matrix products in low or full precision, whose weight gradients are formed once per loop.
 
 A loop over time multiplies by the same weights at every step. Automatic differentiation would form
 one weight gradient per step and add them up; `DeferredProducts` keeps the factors of each step and
@@ -18,8 +18,50 @@ Linear = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`torch.nn.functional.linear` in the precision of the weights, which may be low."""
-    return functional.linear(inputs.to(weight.dtype), weight, bias)
+    """`torch.nn.functional.linear` in the precision of autocast, or else of the weights."""
+    dtype = product_dtype(weight)
+    if not _wants_even_rows(weight.device, dtype):
+        return functional.linear(inputs.to(weight.dtype), weight, bias)
+    if torch.is_grad_enabled() and weight.requires_grad:
+        return DeferredProducts()(inputs, weight, bias)
+    rows = inputs.reshape(-1, inputs.shape[-1])
+    bias = None if bias is None else bias.to(dtype)
+    outputs = functional.linear(to_rows(rows, dtype), weight.to(dtype), bias)[: len(rows)]
+    return outputs.view(*inputs.shape[:-1], len(weight))
+
+
+def product_dtype(weight: Tensor) -> torch.dtype:
+    """The precision in which a product with `weight` is computed."""
+    device = weight.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+
+
+def to_rows(matrix: Tensor, dtype: torch.dtype) -> Tensor:
+    """Casts a matrix [rows, size] for a product, and on a processor rounds its rows up with zeros.
+
+    A processor's low-precision library compiles its product anew for each number of rows that it
+    meets, in milliseconds and about a megabyte each; numbers of rows from a short list meet again.
+    """
+    rows = len(matrix)
+    even = _round_up(rows) if _wants_even_rows(matrix.device, dtype) else rows
+    if even == rows:
+        return matrix.to(dtype)
+    rounded = matrix.new_empty(even, matrix.shape[1], dtype=dtype)
+    rounded[:rows] = matrix
+    rounded[rows:] = 0
+    return rounded
+
+
+def _wants_even_rows(device: torch.device, dtype: torch.dtype) -> bool:
+    return device.type == "cpu" and dtype in (torch.bfloat16, torch.float16)
+
+
+def _round_up(rows: int) -> int:
+    """The next multiple of a step that grows with the number: at most an eighth is added."""
+    step = 16
+    while rows > 16 * step:
+        step *= 2
+    return -(-rows // step) * step
 
 
 class DeferredProducts:
@@ -43,16 +85,16 @@ class DeferredProducts:
         if key not in self._tapes:
             tape = _Tape(weight, bias)
             self._tapes[key] = _WeightGradient.apply(weight, bias, tape), tape
-        return _Product.apply(inputs, *self._tapes[key])
+        rows = inputs.reshape(-1, inputs.shape[-1])
+        outputs = _Product.apply(rows, *self._tapes[key])
+        return outputs.view(*inputs.shape[:-1], len(weight))
 
 
 class _Tape:
     """Factors of one weight's products, collected while the backward pass walks the loop."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        device = weight.device.type
-        low = torch.is_autocast_enabled(device)
-        dtype = torch.get_autocast_dtype(device) if low else weight.dtype
+        dtype = product_dtype(weight)
         self.original = weight, bias  # keeps their ids from being used again meanwhile
         self.weight = weight.detach().to(dtype)
         self.bias = None if bias is None else bias.detach().to(dtype)
@@ -67,8 +109,8 @@ class _Tape:
         if backward_pass != self.backward_pass:
             self.clear()
             self.backward_pass = backward_pass
-        self.inputs.append(inputs.reshape(-1, inputs.shape[-1]))
-        self.gradients.append(gradient.reshape(-1, gradient.shape[-1]))
+        self.inputs.append(inputs)
+        self.gradients.append(gradient)
 
     def clear(self) -> None:
         """Forgets all factors."""
@@ -93,7 +135,10 @@ class _WeightGradient(torch.autograd.Function):
         inputs = torch.cat(tape.inputs)
         tape.clear()
         dtype = tape.original[0].dtype
-        weight_gradient = (gradients.t() @ inputs).to(dtype) if weight_needed else None
+        weight_gradient = None
+        if weight_needed:
+            product = to_rows(gradients, gradients.dtype).t() @ to_rows(inputs, inputs.dtype)
+            weight_gradient = product.to(dtype)
         bias_gradient = gradients.sum(0, dtype=dtype) if bias_needed else None
         return weight_gradient, bias_gradient, None
 
@@ -101,18 +146,18 @@ class _WeightGradient(torch.autograd.Function):
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, anchor: Tensor, tape: _Tape) -> Tensor:
-        low_inputs = inputs.to(tape.weight.dtype)
-        ctx.tape, ctx.input_dtype = tape, inputs.dtype
+        low_inputs = to_rows(inputs, tape.weight.dtype)
+        ctx.tape, ctx.input_dtype, ctx.num_rows = tape, inputs.dtype, len(inputs)
         ctx.save_for_backward(low_inputs)
         with torch.autocast(inputs.device.type, enabled=False):
-            return functional.linear(low_inputs, tape.weight, tape.bias)
+            return functional.linear(low_inputs, tape.weight, tape.bias)[: len(inputs)]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         tape: _Tape = ctx.tape
         (inputs,) = ctx.saved_tensors
-        gradient = gradient.to(tape.weight.dtype)
+        gradient = to_rows(gradient, tape.weight.dtype)
         tape.record(inputs, gradient)
-        input_gradient = (gradient @ tape.weight).to(ctx.input_dtype)
+        input_gradient = (gradient @ tape.weight)[: ctx.num_rows].to(ctx.input_dtype)
         return input_gradient, tape.weight.new_zeros((), dtype=tape.original[0].dtype), None

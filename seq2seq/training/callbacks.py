@@ -1,26 +1,22 @@
-"""What happens between the steps of training: evaluation, checkpoints, limits and progress."""
+"""What happens between the steps of training: evaluation, checkpoints and limits."""
 
 import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
-from rich.text import Text
 
 from seq2seq.config import TrainingConfig
 from seq2seq.data.datamodule import BatchLoader
 from seq2seq.training.checkpoints import LAST_FILE, BestWeights, save_atomically
 from seq2seq.training.development import Development
-from seq2seq.training.module import LOG_EVERY, TrainingError, TranslationModule
+from seq2seq.training.module import TrainingError, TranslationModule
 from seq2seq.training.schedule import Schedule
 
 
@@ -142,7 +138,10 @@ class Evaluation(StepCallback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """A resumed run may have been at its end."""
         super().on_train_start(trainer, pl_module)
-        trainer.should_stop = bool(self.history) and (self.out_of_patience or self.out_of_time)
+        at_end = trainer.global_step >= self._plan.total_steps
+        trainer.should_stop = bool(self.history) and (
+            at_end or self.out_of_patience or self.out_of_time
+        )
 
     def on_step(self, trainer: Trainer, module: TranslationModule) -> None:
         """Evaluates if it is time."""
@@ -256,117 +255,6 @@ class LastCheckpoint(StepCallback):
                 f"Interrupted in epoch {trainer.current_epoch + 1} after {trainer.global_step} "
                 f"steps; `--resume` continues there."
             )
-
-
-class ProgressReport(StepCallback):
-    """Shows a bar on a terminal, and one line per evaluation anywhere.
-
-    Args:
-        samples_file: Gets the sample translations of every evaluation; the terminal does too.
-    """
-
-    def __init__(
-        self,
-        development: Development,
-        config: TrainingConfig,
-        *,
-        clock: Clock,
-        plan: Plan,
-        samples_file: Path,
-        console: Console | None = None,
-    ) -> None:
-        super().__init__()
-        self._sources = development.sources[: config.samples]
-        self._references = development.references
-        self._config = config
-        self._clock = clock
-        self._plan = plan
-        self._samples_file = samples_file
-        self._first_step = 0
-        self._started = time.monotonic()
-        self._console = console or Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f} %  {task.fields[numbers]}"),
-            console=self._console,
-            refresh_per_second=2,
-            transient=True,
-        )
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Shows the bar."""
-        super().on_train_start(trainer, pl_module)
-        self._first_step = trainer.global_step
-        self._started = time.monotonic()
-        if self._console.is_terminal:
-            self._bar.add_task("", total=1.0, epoch="", numbers="")
-            self._bar.start()
-
-    def on_step(self, trainer: Trainer, module: TranslationModule) -> None:
-        """Moves the bar now and then."""
-        step = trainer.global_step
-        if not self._bar.tasks or step % LOG_EVERY:
-            return
-        numbers = f"{self._time_left(step)} left"
-        if module.metrics:
-            speed = module.metrics["pieces_per_second"]
-            numbers = f"loss {module.metrics['loss']:.3f}  {speed:,.0f} pieces/s  {numbers}"
-        epoch = min(step // self._plan.steps_per_epoch + 1, self._config.max_epochs)
-        self._bar.update(
-            self._bar.task_ids[0],
-            completed=self._share_done(step),
-            epoch=f"{epoch}/{self._config.max_epochs}",
-            numbers=numbers,
-        )
-
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Takes the bar away, whatever ended training."""
-        if self._bar.live.is_started:  # stopping what never began would print an empty line
-            self._bar.stop()
-
-    def report(self, entry: Mapping[str, Any], translations: Sequence[str]) -> None:
-        """Prints an evaluation and its first translations."""
-        self.print(describe_evaluation(entry))
-        samples = [
-            f"  source:    {source}\n  reference: {reference}\n  output:    {output}\n"
-            for source, reference, output in zip(
-                self._sources, self._references, translations, strict=False
-            )
-        ]
-        if self._console.is_terminal:
-            self.print("\n".join(samples))
-        self._samples_file.parent.mkdir(parents=True, exist_ok=True)
-        with open(self._samples_file, "a", encoding="utf-8") as file:
-            print(describe_evaluation(entry), *samples, sep="\n", file=file)
-
-    def print(self, text: str) -> None:
-        """Prints text as it is, above the bar."""
-        self._console.print(Text(text), soft_wrap=True)
-
-    def _share_done(self, step: int) -> float:
-        """Of the steps or of the time, whichever ends training first."""
-        limit = self._config.max_minutes
-        share_of_time = self._clock.seconds / (60 * limit) if limit is not None else 0.0
-        return max(step / self._plan.total_steps, share_of_time)
-
-    def _time_left(self, step: int) -> str:
-        seconds = time.monotonic() - self._started
-        left = seconds / max(1, step - self._first_step) * (self._plan.total_steps - step)
-        if self._config.max_minutes is not None:
-            left = min(left, 60 * self._config.max_minutes - self._clock.seconds)
-        return str(timedelta(seconds=round(max(0.0, left))))
-
-
-def describe_evaluation(entry: Mapping[str, Any]) -> str:
-    """One line for an entry of `Evaluation.history`."""
-    return (
-        f"epoch {entry['epoch']:.2f}  step {entry['step']}  loss {entry['loss']:.3f}  "
-        f"dev loss {entry['dev_loss']:.3f}  perplexity {entry['dev_perplexity']:.2f}  "
-        f"BLEU {entry['dev_bleu']:.2f}  chrF {entry['dev_chrf']:.2f}  "
-        f"{entry['pieces_per_second']:,.0f} pieces/s  "
-        f"{timedelta(seconds=round(60 * entry['minutes']))}{'  best' if entry['improved'] else ''}"
-    )
 
 
 @contextmanager

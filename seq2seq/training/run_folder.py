@@ -50,6 +50,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.logs = path / "logs"
         self.cache = path / "cache"
+        self._recipe_file = path / "recipe.yaml"
         self.last_checkpoint = self.checkpoints / LAST_FILE
 
     @contextmanager
@@ -60,6 +61,7 @@ class RunFolder:
             ConfigurationError: If another process is in it, or it cannot be written.
         """
         lock = self.path / ".lock"
+        is_new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             file = open(lock, "w")  # noqa: SIM115
@@ -78,9 +80,11 @@ class RunFolder:
                 yield
             finally:
                 lock.unlink(missing_ok=True)
+                if is_new and not any(self.path.iterdir()):
+                    self.path.rmdir()
 
-    def prepare(self, recipe: Recipe, *, resume: bool, overwrite: bool) -> None:
-        """Checks that the folder may be used, and writes the recipe into it.
+    def check(self, recipe: Recipe, *, resume: bool, overwrite: bool) -> None:
+        """Finds out whether the folder may be used, and changes nothing.
 
         Raises:
             ConfigurationError: If it holds a run that is neither to be resumed nor overwritten,
@@ -88,22 +92,32 @@ class RunFolder:
         """
         if resume and overwrite:
             raise ConfigurationError("`--resume` and `--overwrite` exclude each other.")
-        recipe_file = self.path / "recipe.yaml"
-        if overwrite:
+        if overwrite or not self._recipe_file.exists():
+            return
+        if not resume:
+            raise ConfigurationError(
+                f"The run folder {self.path} holds a run already; continue it with "
+                f"`--resume` or replace it with `--overwrite`."
+            )
+        _check_same_run(recipe_from_yaml(self._recipe_file.read_text("utf-8")), recipe)
+
+    def begin(self, recipe: Recipe, tokenizers: Tokenizers, *, overwrite: bool) -> None:
+        """Makes it the folder of a run: from now on another one is refused.
+
+        To be called when nothing can be wrong with the recipe any more, so that a mistake in it
+        deletes no earlier run and leaves no folder that would be refused.
+        """
+        if overwrite and self._recipe_file.exists():
             self._clear()
-        elif recipe_file.exists():
-            if not resume:
-                raise ConfigurationError(
-                    f"The run folder {self.path} holds a run already; continue it with "
-                    f"`--resume` or replace it with `--overwrite`."
-                )
-            _check_same_run(recipe_from_yaml(recipe_file.read_text("utf-8")), recipe)
+        self._save_tokenizers(tokenizers)
         if not (self.path / "model.safetensors").exists():  # else its `decode` section stays
             text = recipe_to_yaml(recipe)
-            save_atomically(lambda temporary: temporary.write_text(text, "utf-8"), recipe_file)
+            save_atomically(
+                lambda temporary: temporary.write_text(text, "utf-8"), self._recipe_file
+            )
 
     def load_tokenizers(self) -> Tokenizers | None:
-        """What `save_tokenizers` kept, or None."""
+        """The tokenizers that `begin` kept for a resumed run, or None."""
         shared = self.checkpoints / "shared.model"
         if shared.exists():
             tokenizer = Tokenizer.load(shared)
@@ -112,14 +126,6 @@ class RunFolder:
         if source.exists() and target.exists():
             return Tokenizers(Tokenizer.load(source), Tokenizer.load(target))
         return None
-
-    def save_tokenizers(self, tokenizers: Tokenizers) -> None:
-        """Keeps the tokenizers for a resumed run, which must have the very same."""
-        if tokenizers.shared:
-            save_atomically(tokenizers.source.save, self.checkpoints / "shared.model")
-        else:
-            save_atomically(tokenizers.source.save, self.checkpoints / "source.model")
-            save_atomically(tokenizers.target.save, self.checkpoints / "target.model")
 
     def find_checkpoint(self) -> int:
         """The step after which a resumed run continues, 0 if there is no checkpoint.
@@ -137,6 +143,13 @@ class RunFolder:
                 f"{self.last_checkpoint} is damaged or no checkpoint; start again with "
                 f"`--overwrite`."
             ) from error
+
+    def _save_tokenizers(self, tokenizers: Tokenizers) -> None:
+        if tokenizers.shared:
+            save_atomically(tokenizers.source.save, self.checkpoints / "shared.model")
+        else:
+            save_atomically(tokenizers.source.save, self.checkpoints / "source.model")
+            save_atomically(tokenizers.target.save, self.checkpoints / "target.model")
 
     def _clear(self) -> None:
         for name in _OWN_FOLDERS:

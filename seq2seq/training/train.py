@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import math
 import os
 import sys
 import warnings
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from seq2seq.config import Recipe, choose
 from seq2seq.data.corpus import load_corpus
-from seq2seq.data.datamodule import TranslationDataModule
+from seq2seq.data.datamodule import TranslationDataModule, describe
 from seq2seq.data.tokenizer import TOKENIZERS, train_tokenizers
 from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
 from seq2seq.devices import is_bfloat16_fast
@@ -30,13 +31,13 @@ from seq2seq.training.callbacks import (
     Evaluation,
     LastCheckpoint,
     Plan,
-    ProgressReport,
     handle_signals,
 )
 from seq2seq.training.checkpoints import BestWeights, average_weights, load_weights
 from seq2seq.training.development import MONITORS, Development
 from seq2seq.training.hardware import Hardware, choose_hardware
 from seq2seq.training.module import LOG_EVERY, OPTIMIZERS, TranslationModule
+from seq2seq.training.progress import ProgressReport
 from seq2seq.training.run_folder import RunFolder
 from seq2seq.training.schedule import SCHEDULES
 
@@ -83,18 +84,19 @@ def train(
     _check_names(recipe)
     folder = RunFolder(Path(run_dir))
     with folder.locked():
-        folder.prepare(recipe, resume=resume, overwrite=overwrite)
-        return _train(recipe, folder)
+        folder.check(recipe, resume=resume, overwrite=overwrite)
+        return _train(recipe, folder, resume=resume, overwrite=overwrite)
 
 
-def _train(recipe: Recipe, folder: RunFolder) -> TrainingResult:
+def _train(recipe: Recipe, folder: RunFolder, *, resume: bool, overwrite: bool) -> TrainingResult:
     config = recipe.training
     hardware = choose_hardware(config)
+    resumed_step = folder.find_checkpoint() if resume else 0
     corpus = load_corpus(recipe)
-    tokenizers = folder.load_tokenizers()
+    tokenizers = folder.load_tokenizers() if resume else None
     if tokenizers is None:
         tokenizers = train_tokenizers(corpus.train, recipe.tokenizer, seed=config.seed)
-        folder.save_tokenizers(tokenizers)
+    folder.begin(recipe, tokenizers, overwrite=overwrite)
     data = TranslationDataModule(corpus, tokenizers, recipe, folder.cache)
     torch.manual_seed(config.seed)
     network = build_model(
@@ -107,7 +109,7 @@ def _train(recipe: Recipe, folder: RunFolder) -> TrainingResult:
         recipe=recipe,
         hardware=hardware,
     )
-    run = _fit(network, data, development, recipe, hardware, folder)
+    run = _fit(network, data, development, recipe, hardware, folder, resumed_step)
     averaged = _choose_weights(network, development, run.best, config.monitor)
     scores, decode = _measure(network, development, hardware)
     weights = network.state_dict()
@@ -125,10 +127,12 @@ def _fit(
     recipe: Recipe,
     hardware: Hardware,
     folder: RunFolder,
+    resumed_step: int,
 ) -> Evaluation:
-    """Runs the training loop, from the last checkpoint if there is one."""
+    """Runs the training loop, from the last checkpoint if that is of a step above 0."""
     config = recipe.training
-    plan = Plan.of(config, len(data.train_dataloader()))
+    loader = data.train_dataloader()
+    plan = Plan.of(config, len(loader))
     best = BestWeights(folder.checkpoints, config.average_best)
     clock = Clock()
     samples_file = folder.logs / "samples.txt"
@@ -141,19 +145,21 @@ def _fit(
     last = LastCheckpoint(
         folder.checkpoints, config.checkpoint_minutes, best=best, evaluation=evaluation
     )
-    resumed_step = folder.find_checkpoint()
+    for name, report in data.reports.items():
+        _say(f"{name}: {report}")
+    _say(describe(loader.batch_sampler))
     num_weights = sum(parameter.numel() for parameter in network.parameters())
     _say(
-        f"Training on {hardware}: {num_weights:,} weights, {len(data.corpus.train):,} pairs, "
-        f"{plan.steps_per_epoch:,} steps per epoch"
-        f"{f', continued after step {resumed_step}' if resumed_step else ''}"
+        f"Training {num_weights:,} weights on {hardware}"
+        f"{f', continued after step {resumed_step:,}' if resumed_step else ''}"
     )
     with _quiet(), handle_signals(last.interrupt):
         trainer = Trainer(
             accelerator="gpu" if hardware.device.type == "cuda" else "cpu",
             devices=[hardware.device.index or 0] if hardware.device.type == "cuda" else 1,
             precision="bf16-mixed" if hardware.bfloat16 else "32-true",
-            max_epochs=config.max_epochs,
+            # A resumed run may be past a lower number of epochs; then `Evaluation` stops it.
+            max_epochs=max(config.max_epochs, math.ceil(resumed_step / plan.steps_per_epoch)),
             accumulate_grad_batches=config.accumulate_batches,
             callbacks=[Epochs(), clock, evaluation, progress, last],
             logger=_loggers(folder, resumed_step),

@@ -51,8 +51,16 @@ def plain_beam_search(
         if length == max_length:
             truncated += [(list(ids), total, True) for ids, total in counted if ids[-1] != EOS]
         living = [each for each in candidates if each[0][-1] != EOS][:beam_size]
-        if not living or len(ended) >= beam_size:
+        if not living:
             break
+        if len(ended) >= beam_size:
+            best = plain_rank(ended, length_penalty, length_penalty_kind, n_best)[-1]
+            living_score, ended_score = (
+                total / plain_penalty(len(ids), length_penalty, length_penalty_kind)
+                for ids, total in (living[0], best[:2])
+            )
+            if living_score <= ended_score:
+                break
     return plain_rank(ended + truncated, length_penalty, length_penalty_kind, n_best)
 
 

@@ -13,40 +13,58 @@ def recipe(tiny_corpus):
 
 
 @pytest.fixture
-def folder(tmp_path, recipe):
+def folder(tmp_path, recipe, tiny_tokenizers):
     """A folder that holds a run."""
     folder = RunFolder(tmp_path / "run")
     with folder.locked():
-        folder.prepare(recipe, resume=False, overwrite=False)
+        folder.check(recipe, resume=False, overwrite=False)
+        folder.begin(recipe, tiny_tokenizers, overwrite=False)
     return folder
 
 
 def test_a_folder_with_a_run_is_refused(folder, recipe):
     message = "holds a run already; continue it with `--resume` or replace it with `--overwrite`"
     with pytest.raises(ConfigurationError, match=message):
-        folder.prepare(recipe, resume=False, overwrite=False)
+        folder.check(recipe, resume=False, overwrite=False)
 
 
 def test_resume_and_overwrite_exclude_each_other(folder, recipe):
     with pytest.raises(ConfigurationError, match="`--resume` and `--overwrite` exclude each other"):
-        folder.prepare(recipe, resume=True, overwrite=True)
+        folder.check(recipe, resume=True, overwrite=True)
 
 
-def test_overwrite_deletes_the_run_and_nothing_else(folder, recipe):
-    folder.checkpoints.mkdir()
+def test_overwrite_deletes_the_run_and_nothing_else(folder, recipe, tiny_tokenizers):
     folder.last_checkpoint.write_text("old")
     (folder.path / "notes.txt").write_text("mine")
     (folder.path / "model.safetensors").write_text("old")
-    folder.prepare(recipe, resume=False, overwrite=True)
-    assert {path.name for path in folder.path.iterdir()} == {"notes.txt", "recipe.yaml"}
+    folder.check(recipe, resume=False, overwrite=True)
+    assert folder.last_checkpoint.exists()  # the corpus may still turn out to be missing
+    folder.begin(recipe, tiny_tokenizers, overwrite=True)
+    names = {str(path.relative_to(folder.path)) for path in folder.path.rglob("*.*")}
+    assert names == {"notes.txt", "recipe.yaml", "checkpoints/shared.model"}
 
 
-def test_resume_of_an_empty_folder_starts_a_run(tmp_path, recipe):
+def test_overwrite_of_a_folder_without_a_run_deletes_nothing(tmp_path, recipe, tiny_tokenizers):
+    (tmp_path / "README.md").write_text("mine")
+    folder = RunFolder(tmp_path)
+    folder.check(recipe, resume=False, overwrite=True)
+    folder.begin(recipe, tiny_tokenizers, overwrite=True)
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
+def test_resume_of_a_new_folder_starts_a_run(tmp_path, recipe):
     folder = RunFolder(tmp_path / "new")
     with folder.locked():
-        folder.prepare(recipe, resume=True, overwrite=False)
-    assert folder.find_checkpoint() == 0
-    assert folder.load_tokenizers() is None
+        folder.check(recipe, resume=True, overwrite=False)
+        assert folder.find_checkpoint() == 0
+        assert folder.load_tokenizers() is None
+
+
+def test_a_run_that_never_began_leaves_no_folder(tmp_path):
+    folder = RunFolder(tmp_path / "new")
+    with pytest.raises(ValueError, match="mistake"), folder.locked():
+        raise ValueError("mistake")
+    assert not folder.path.exists()
 
 
 def test_a_resumed_run_may_change_how_long_it_trains_and_how_it_searches(folder, recipe):
@@ -55,7 +73,8 @@ def test_a_resumed_run_may_change_how_long_it_trains_and_how_it_searches(folder,
         search=SearchConfig(beam_size=3),
         training=replace(recipe.training, max_epochs=99, max_minutes=3.0, patience=9, threads=1),
     )
-    folder.prepare(longer, resume=True, overwrite=False)
+    folder.check(longer, resume=True, overwrite=False)
+    folder.begin(longer, folder.load_tokenizers(), overwrite=False)
     assert "max_epochs: 99" in (folder.path / "recipe.yaml").read_text()
 
 
@@ -72,7 +91,7 @@ def test_a_resumed_run_cannot_become_another_one(folder, recipe, section, settin
     before = getattr(getattr(recipe, section), setting)
     message = f"`{section}.{setting}` was {before} when the run began, but is {value}; a resumed"
     with pytest.raises(ConfigurationError, match=message):
-        folder.prepare(other, resume=True, overwrite=False)
+        folder.check(other, resume=True, overwrite=False)
 
 
 def test_a_folder_in_use_is_refused(folder):
@@ -97,7 +116,6 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"cos\nsystem\n(S'touch owned'\ntR."])
 def test_a_damaged_checkpoint_is_named_and_never_executed(folder, content, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    folder.checkpoints.mkdir()
     folder.last_checkpoint.write_bytes(content)
     message = r"last.ckpt is damaged or no checkpoint; start again with `--overwrite`"
     with pytest.raises(ConfigurationError, match=message):
@@ -106,12 +124,13 @@ def test_a_damaged_checkpoint_is_named_and_never_executed(folder, content, tmp_p
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_tokenizers_survive_the_folder(folder, tiny_tokenizers, shared):
+def test_tokenizers_survive_the_folder(tmp_path, recipe, tiny_tokenizers, shared):
     tokenizers = tiny_tokenizers
     if not shared:
         twin = type(tokenizers.source).from_bytes(tokenizers.source.to_bytes())
         tokenizers = replace(tokenizers, target=twin)
-    folder.save_tokenizers(tokenizers)
+    folder = RunFolder(tmp_path)
+    folder.begin(recipe, tokenizers, overwrite=False)
     loaded = folder.load_tokenizers()
     assert loaded.shared is shared
     assert loaded.target.to_bytes() == tokenizers.target.to_bytes()

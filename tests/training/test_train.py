@@ -138,6 +138,12 @@ def test_a_finished_run_can_be_given_more_epochs(tmp_path, tiny_corpus):
     assert history_of(more) == history_of(straight)
 
 
+def test_a_run_that_is_past_its_new_end_only_finishes(tmp_path, tiny_corpus):
+    first = train(make_recipe(tiny_corpus, max_epochs=2), tmp_path / "run")
+    second = train(make_recipe(tiny_corpus, max_epochs=1), tmp_path / "run", resume=True)
+    assert second.history == first.history
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path, tiny_corpus):
     runs = [
         weights_of(train(make_recipe(tiny_corpus, seed=seed, max_epochs=1), tmp_path / name).path)
@@ -189,8 +195,11 @@ def test_off_a_terminal_there_is_one_line_per_evaluation(tmp_path, tiny_corpus, 
     train(make_recipe(tiny_corpus), tmp_path / "run")
     output, error = capfd.readouterr()
     assert output == ""
-    first, *evaluations, average = error.splitlines()
-    assert first.startswith("Training on cpu with 1 threads in float32: ")
+    *corpus, batches, first, epoch_1, epoch_2, average = error.splitlines()
+    assert [line.split(": ")[0] for line in corpus] == ["train", "dev", "test"]
+    assert batches.startswith("60 training pairs in 10 batches of up to 64 pieces; padding: ")
+    assert first == "Training 4,744 weights on cpu with 1 threads in float32"
+    evaluations = [epoch_1, epoch_2]
     assert [line.split("  ")[0] for line in evaluations] == ["epoch 1.00", "epoch 2.00"]
     assert average.startswith("average of the best 2: ")
 
@@ -323,6 +332,17 @@ def test_unknown_parts_are_named_before_anything_is_done(tmp_path, section, sett
     with pytest.raises(ConfigurationError, match=f"^{message}"):
         train(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_mistake_in_the_recipe_leaves_an_earlier_run_alone(tmp_path, tiny_corpus):
+    recipe = make_recipe(tiny_corpus, max_epochs=1)
+    earlier = weights_of(train(recipe, tmp_path / "run").path)
+    wrong = replace(recipe, tokenizer=replace(recipe.tokenizer, vocabulary_size=9999))
+    for other in (wrong, make_recipe(tmp_path / "nowhere")):
+        with pytest.raises(ConfigurationError):
+            train(other, tmp_path / "run", overwrite=True)
+    assert load_model_directory(tmp_path / "run").recipe == recipe
+    assert weights_of(tmp_path / "run").keys() == earlier.keys()
 
 
 @pytest.mark.gpu

@@ -33,6 +33,7 @@ from seq2seq.data.phrasebook.phrases import (
     Subject,
     bare,
     in_general,
+    may_be_close,
 )
 
 Choice = TypeVar("Choice")
@@ -184,6 +185,7 @@ class Draw:
         done = [a.verb.korean if isinstance(a, Action) else a.korean for a in actions]
         owns = any(is_own(action) for action in actions if isinstance(action, Action))
         taken = {a.object.lexeme for a in actions if isinstance(a, Action) and a.object}
+        persons = [noun for noun in people() if noun.korean in taken]
         together = any(isinstance(a, Action) and _together(a) for a in actions)
         pool = [p for p in pronouns if not third or p.person == "third"]
         if together:
@@ -195,6 +197,7 @@ class Draw:
             for s in pool
             if s.lexeme not in taken
             and only in (None, s.lexeme)
+            and all(may_be_close(noun, s) for noun in persons)
             and not (s.possessive == "his" and taken & WOMENS_CLOTHES and "입다" in done)
             and (s.possessive or not (owns or gendered))
             and all(is_reserved_subject(verb, s.lexeme) == self.unseen for verb in done)

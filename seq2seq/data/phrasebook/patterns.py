@@ -28,7 +28,7 @@ FIXED_DRAFTS: tuple[tuple[str, Draft, str], ...] = tuple(
 """Sentences that are in train whatever the seed: pattern, draft, speech level."""
 
 WEIGHTS = {
-    "quality": 3, "quality_negative": 2, "ask_quality": 2, "weather": 2, "this_is": 2,
+    "quality": 4, "quality_negative": 2, "ask_quality": 2, "weather": 2, "this_is": 2,
     "past_without_object": 2,
 }  # fmt: skip
 """Patterns that are drawn more often than once a round, for words that few others hold."""

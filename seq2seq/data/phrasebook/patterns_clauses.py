@@ -563,7 +563,11 @@ def _taste(draw: Draw, third: bool = False, only: str = "") -> tuple[Action, Sub
 def _taste_of_two(draw: Draw, third: bool = False, only: str = "") -> tuple[Action, Subject, Noun]:
     action, subject = _taste(draw, third, only)
     noun = draw_object(action)
-    others = [n for n in draw.objects_of(action.verb) if n is not noun and n.classes & noun.classes]
+    others = [
+        n
+        for n in draw.objects_of(action.verb)
+        if n is not noun and n.classes & noun.classes & KINDS
+    ]
     if not others:
         raise LookupError("Nothing to compare with.")
     return action, subject, draw.noun(among=others)
@@ -595,9 +599,13 @@ def _state_and_action(
     row = draw.choose(rows, key=lambda row: row["korean"])
     wanted = row[effect].split()
     action = draw.action(
-        tag, habit=habit, place=0.25, adverb=0, objects=lambda noun: noun.korean != "강의",
+        tag,
+        habit=habit,
+        place=0.25,
+        adverb=0,
+        objects=lambda noun: noun.korean != "강의" and "alcohol" not in noun.classes,
         verb=lambda verb: verb.korean in wanted and verb.english not in ("take", "wear", "keep"),
-    )  # fmt: skip
+    )
     return row, action
 
 

@@ -266,7 +266,9 @@ def ask_about_others_habit(draw: Draw) -> Draft:
 def ask_who(draw: Draw) -> Draft:
     """누가 어제 창문을 열었어요?"""
     action = draw.action(
-        "order", without=("own", "state", "search"), objects=lambda noun: noun.article != "poss"
+        "order",
+        without=("own", "state", "search"),
+        objects=lambda noun: noun.article not in ("poss", "my"),
     )
     when, when_english = time_words(draw.maybe_time("past", action))
     return draft(

@@ -377,7 +377,7 @@ def guess(draw: Draw) -> Draft:
     action = draw.action("wish")
     subject = draw.subject(action, third=True)
     past = draw.chance(0.5)
-    when, when_english = time_words(draw.maybe_time("past" if past else "future"))
+    when, when_english = time_words(draw.maybe_time("past" if past else "future", action))
     clause = _english_clause(subject, action, "past" if past else "future")
     return draft(
         subject.with_particle("이/가")

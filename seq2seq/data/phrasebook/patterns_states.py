@@ -288,7 +288,7 @@ def profession(draw: Draw) -> Draft:
     """수진의 아버지는 유명한 의사다."""
     korean, words = _relative_of(draw)
     role = draw.noun(among=_professions())
-    adjective = draw.adjective(_for_people())
+    adjective = draw.adjective([a for a in _for_people() if a.korean != "젊다"])
     return Draft(
         korean=korean + mark(adnominal(_predicate(adjective)), "quality"),
         predicate=Predicate(f"{role.korean}이다", "copula"),
@@ -564,7 +564,7 @@ def possession(draw: Draw) -> Draft:
     kin = [n for n in people() if n.group in ("family", "friend") and n.korean not in _ONLY_ONE]
     if subject.possessive == "her":
         kin = [noun for noun in kin if noun.korean not in ("형", "누나")]
-    noun = draw.noun(among=kin)
+    noun = draw.noun(among=[each for each in kin if each.korean != subject.lexeme])
     return _possess(draw, subject, noun, "person")
 
 
@@ -633,7 +633,7 @@ def _for_people() -> tuple[Adjective, ...]:
 
 @cache
 def _comparable(adjective: Adjective, general: bool) -> tuple[Noun, ...]:
-    if "color" in adjective.tags:
+    if "color" in adjective.tags or (general and adjective.korean in _PASSING):
         return ()
     if not general:
         return tuple(n for n in adjective.nouns if n.group in ("thing", "animal", "place")
@@ -751,6 +751,7 @@ _OWNABLE = word_list("ownable")
 _OF_THINGS = ("크다", "작다", "비싸다", "무겁다", "예쁘다", "낡다")
 KINDS = word_list("kinds")
 _USUALLY_ONE = word_list("usually_one")
+_PASSING = ("낡다", "좋다", "깨끗하다", "더럽다", "신선하다", "차갑다", "뜨겁다")  # never of a kind
 _YEARS_AGO = ("작년에", "삼 년 전에", "오래전에")
 _ONLY_ONE = ("남편", "아내", "손님")
 _YOUNG = ("남동생", "여동생", "아들", "딸", "사촌")

@@ -6,7 +6,7 @@ A pattern is a function from a `Draw` to a `Draft` and one line of `TRAVEL_PATTE
 from __future__ import annotations
 
 from seq2seq.data.phrasebook import english
-from seq2seq.data.phrasebook.draw import Draw, person_subject
+from seq2seq.data.phrasebook.draw import Draw
 from seq2seq.data.phrasebook.korean import Predicate
 from seq2seq.data.phrasebook.lexicon import Noun, Verb, motion_verbs, nouns_of
 from seq2seq.data.phrasebook.patterns_events import draft, draw_object
@@ -20,10 +20,11 @@ from seq2seq.data.phrasebook.phrases import (
     add_particle,
     bare,
     capitalized,
+    close_to,
     finite,
     in_general,
-    known,
     mark,
+    may_be_close,
     time_words,
 )  # fmt: skip
 from seq2seq.data.phrasebook.tables import read_table, word_list
@@ -44,6 +45,7 @@ _PRICES = (
     ("육천 원", "six thousand won"), ("팔천 원", "eight thousand won"),
     ("만 원", "ten thousand won"),
 )  # fmt: skip
+_KIN = ("name", "family", "elder", "friend")
 _DAYS = ("day", "week", "night", "morning", "daily", "weekly")
 _DAYTIMES = (
     ("오전", "in the morning", range(7, 12)), ("오후", "in the afternoon", range(1, 6)),
@@ -129,8 +131,8 @@ def _circumstances(
 ) -> tuple[Words, Words]:
     """By which vehicle, or with whom."""
     if together:
-        others = [n for n in nouns_of("name", "family", "friend") if n.korean != subject.lexeme]
-        other = known(draw.noun(among=others), "companion")
+        others = [n for n in nouns_of("name", "family", "friend") if may_be_close(n, subject)]
+        other = close_to(draw.noun(among=others), subject, "companion")
         company = other.with_particle("과/와") + mark("함께", "companion")
         return company, mark("with", "companion") + other.english
     if by:
@@ -267,7 +269,7 @@ def _counted_action(draw: Draw, verbs: frozenset[str]) -> Action:
     action = draw.action(
         adverb=0,
         place=0.5,
-        objects=lambda noun: bool(noun.counter) and noun.group != "name",
+        objects=lambda noun: bool(noun.counter) and noun.group not in _KIN,
         verb=lambda verb: verb.korean in verbs and not verb.tags & {"own", "state"},
     )
     return draw.with_object(action, count(draw, draw_object(action), "object", 10))
@@ -369,9 +371,9 @@ def _give(draw: Draw, tense: str) -> Draft:
     others = [
         n
         for n in nouns_of("name", "family", "friend", "human")
-        if n.korean not in (subject.lexeme, taken)
+        if n.korean != taken and may_be_close(n, subject)
     ]
-    receiver = known(draw.noun(among=others), "receiver")
+    receiver = close_to(draw.noun(among=others), subject, "receiver")
     when, when_english = time_words(draw.maybe_time(tense, action))
     return draft(
         subject.topic + when + receiver.with_particle("에게") + action.korean,
@@ -393,16 +395,16 @@ def received(draw: Draw) -> Draft:
         place=0, adverb=0, verb=lambda verb: verb.korean in ("받다", "빌리다", "배우다")
     )
     subject = draw.subject(action)
-    others = [n for n in nouns_of("name", "family", "friend") if n.korean != subject.lexeme]
-    giver = person_subject(draw.noun(among=others))
+    others = [n for n in nouns_of("name", "family", "friend") if may_be_close(n, subject)]
+    giver = close_to(draw.noun(among=others), subject, "giver")
     when, when_english = time_words(draw.maybe_time("past", action))
     return draft(
-        subject.topic + when + mark(f"{giver.korean}에게서", "giver") + action.korean,
+        subject.topic + when + giver.with_particle("에게서") + action.korean,
         Predicate(action.verb.korean),
         subject.english_words
         + finite(subject, action, "past")
         + mark("from", "giver")
-        + mark(giver.embedded, "giver")
+        + giver.english
         + when_english,
         subject=subject,
         actions=[action],
@@ -414,10 +416,8 @@ def for_somebody(draw: Draw) -> Draft:
     """어머니를 위해 저녁을 준비했다."""
     action = draw.action(place=0.3, adverb=0, verb=lambda verb: verb.english in _FOR_SOMEBODY)
     subject = draw.subject(action)
-    others = [
-        n for n in nouns_of("name", "family", "friend", "elder") if n.korean != subject.lexeme
-    ]
-    friend = known(draw.noun(among=others), "receiver")
+    others = [n for n in nouns_of("name", "family", "friend", "elder") if may_be_close(n, subject)]
+    friend = close_to(draw.noun(among=others), subject, "receiver")
     when, when_english = time_words(draw.maybe_time("past", action))
     return draft(
         subject.topic

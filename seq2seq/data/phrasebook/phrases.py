@@ -14,6 +14,13 @@ from seq2seq.data.phrasebook.lexicon import Adjective, Adverb, Noun, Time, Verb
 
 Words = tuple[tuple[str, str], ...]
 
+# Of whom a relative cannot be: a woman's older brother is 오빠, not 형.
+_UNFIT = {
+    "남편": ("his", "our", "their"),
+    "아내": ("her", "our", "their"),
+    "형": ("her",),
+    "누나": ("her",),
+}
 PRONOUN_POSSESSIVES = {"male": "his", "female": "her", "neutral": ""}
 
 
@@ -124,10 +131,10 @@ class Action:
         """The English words with the verb in a form of `english.VERB_FORMS`."""
         words = mark(english.inflect(self.verb.english, form), "verb")
         if self.object:
-            words += tuple(
-                (possessive if word == "{poss}" else word, role)
-                for word, role in self.object.english
-            )
+            forms = {"{poss}": possessive}
+            if possessive in ("our", "their"):
+                forms["face"] = "faces"
+            words += tuple((forms.get(word, word), role) for word, role in self.object.english)
         if self.adverb:
             words += mark(self.adverb.english, "manner")
         if self.place:
@@ -193,14 +200,30 @@ def bare(noun: Noun, *, own: bool = False, definite: bool = False, role: str = "
         definite: The object is a known one (`move the desk`).
     """
     article = noun.article
-    if article in ("a", "none") and own:
-        article = "poss"
+    if article == "my" or (article in ("a", "none") and own):
+        article = "poss"  # 민수는 어머니를 만났다: his mother
     elif article in ("a", "none") and definite and noun.group == "thing":
         article = "the"
     return Phrase(
         mark(noun.korean, role), mark(_determined(noun.english, article), role),
         noun.always_plural, noun.korean,
     )  # fmt: skip
+
+
+def close_to(noun: Noun, subject: Subject, role: str) -> Phrase:
+    """A person as the subject sees him: his mother, Minsu, the boy."""
+    phrase = bare(noun, role=role)
+    words = tuple((subject.possessive if w == "{poss}" else w, r) for w, r in phrase.english)
+    return Phrase(phrase.korean, words, phrase.plural, phrase.lexeme)
+
+
+def may_be_close(noun: Noun, subject: Subject) -> bool:
+    """Whether the noun can be a relative or friend of the subject in both languages."""
+    if noun.korean == subject.lexeme:
+        return False
+    if noun.article != "my":
+        return True
+    return bool(subject.possessive) and subject.possessive not in _UNFIT.get(noun.korean, ())
 
 
 def known(noun: Noun, role: str = "subject") -> Phrase:
