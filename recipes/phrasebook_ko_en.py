@@ -15,9 +15,21 @@ recipe = Recipe(
     corpus=CorpusConfig(embedded="phrasebook"),
     tokenizer=TokenizerConfig(kind="bpe", vocabulary_size=3000),
     model=ModelConfig(
-        cell="lstm", attention="bahdanau", embedding_size=128, hidden_size=256, attention_size=256
+        cell="lstm",
+        attention="bahdanau",
+        embedding_size=128,
+        hidden_size=256,
+        attention_size=256,
+        tie_embeddings=True,
+        dropout=0.2,
     ),
-    training=TrainingConfig(max_epochs=10, batch_tokens=2048),
+    training=TrainingConfig(
+        max_epochs=5,
+        batch_tokens=1000,
+        learning_rate=3e-3,
+        warmup_steps=100,
+        schedule="cosine",
+    ),
 )
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seq2seq.config import ConfigurationError, Recipe, choose
+from seq2seq.config import ConfigurationError, Recipe
 from seq2seq.exits import run_command
 from seq2seq.options import Options
 from seq2seq.recipe_yaml import recipe_from_yaml, update_recipe
@@ -87,19 +87,12 @@ def train_and_report(
         overwrite: Delete the run that stands in the folder.
         runs_dir: Where the folder of the run is made.
     """
-    import torch
-
     from seq2seq.data.corpus import load_corpus
-    from seq2seq.data.tokenizer import TOKENIZERS
     from seq2seq.evaluate import evaluate_set, print_results, write_translations
     from seq2seq.model_directory import update_scores
-    from seq2seq.models.encoder_decoder import build_model
     from seq2seq.training.train import train
     from seq2seq.translator import Translator
 
-    with torch.device("meta"):  # misspelt parts are found before the corpus is read
-        build_model(recipe.model, 4, 4)
-    choose(TOKENIZERS, recipe.tokenizer.kind, field="tokenizer.kind")
     path = train(recipe, Path(runs_dir) / recipe.name, resume=resume, overwrite=overwrite).path
     translator = Translator.load(path, recipe.training.device, threads=recipe.training.threads)
     corpus = load_corpus(recipe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import unicodedata
 from collections import Counter, defaultdict
@@ -54,6 +55,7 @@ class PhrasebookPair:
     alignment: tuple[tuple[int, int], ...] = ()
 
 
+@functools.cache  # a run asks twice, to train and to evaluate
 def load_phrasebook(seed: int = 1) -> dict[str, list[PhrasebookPair]]:
     """The corpus by split, the same for the same seed.
 

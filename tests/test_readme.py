@@ -1,0 +1,43 @@
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from seq2seq import Recipe, cli
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def blocks(language: str) -> list[str]:
+    found = re.findall(rf"```{language}\n(.*?)```", README.read_text("utf-8"), flags=re.DOTALL)
+    assert found
+    return found
+
+
+def test_the_python_of_the_readme_runs(tiny_directory, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("runs").mkdir()
+    os.symlink(tiny_directory, "runs/phrasebook-ko-en")
+    Path("big.ko").write_text("나는 고양이다.\n나는 학생이다.\n", encoding="utf-8")
+    for block in blocks("python"):
+        exec(compile(block, str(README), "exec"), {})
+    # One sentence, its alignment's shape, two n-best lists, two lines of the file, one score.
+    assert len(capsys.readouterr().out.splitlines()) == 7
+
+
+@pytest.mark.parametrize("mark", ["main-job", "tests"])
+def test_the_two_commands_are_marked(mark):
+    assert re.search(rf"<!-- command: {mark} -->\n```bash\n.+?```", README.read_text("utf-8"), re.S)
+
+
+def test_every_command_of_the_readme_exists():
+    commands = re.findall(r"seq2seq ([a-z_]+)", "".join(blocks("bash")))
+    assert {"train", "translate"} <= set(commands) <= set(cli.COMMANDS)
+
+
+def test_every_option_of_the_readme_is_known():
+    options = re.findall(r"--([a-z_]+)\.([a-z_]+)", "".join(blocks("bash")))
+    assert len(options) > 5
+    for section, name in options:
+        assert hasattr(getattr(Recipe(), section), name), f"--{section}.{name}"
