@@ -56,7 +56,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
-    model = build_model(ModelConfig(), VOCABULARY_SIZE, VOCABULARY_SIZE)
+    model = build_model(ModelConfig(dropout=0.0), VOCABULARY_SIZE, VOCABULARY_SIZE)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     shape = arguments.batch, arguments.length
     source, target = (torch.randint(4, VOCABULARY_SIZE, shape) for _ in range(2))

@@ -78,8 +78,9 @@ class TokenizerConfig:
 
     kind: str = "unigram"
     """Model of SentencePiece: unigram or bpe."""
-    vocabulary_size: int = 8000
-    """Pieces of each model, the four special ones and the byte pieces included."""
+    vocabulary_size: int | None = None
+    """Pieces of each model, the four special ones and the byte pieces included; chosen from the
+    amount of text, at most 8,000, if not given."""
     shared: bool = True
     """One model for both sides; otherwise one each."""
     byte_fallback: bool = True
@@ -88,7 +89,8 @@ class TokenizerConfig:
     """Share of the characters of the training text that get pieces of their own."""
 
     def __post_init__(self) -> None:
-        _at_least("tokenizer.vocabulary_size", self.vocabulary_size, 8)
+        if self.vocabulary_size is not None:
+            _at_least("tokenizer.vocabulary_size", self.vocabulary_size, 8)
         _within("tokenizer.character_coverage", self.character_coverage, 0.9, 1.0)
 
 
@@ -106,7 +108,7 @@ class ModelConfig:
     """Size of source and target embeddings."""
     hidden_size: int = 512
     """Size of decoder states and encoder outputs; each direction of the encoder has half of it."""
-    attention_size: int = 512
+    attention_size: int = 256
     """Size in which attention compares states."""
     encoder_layers: int = 1
     """Layers of the encoder, 1 to 4."""
@@ -116,7 +118,7 @@ class ModelConfig:
     """Encoder reads both ways."""
     reverse_source: bool = False
     """Encoder reads the source back to front (Sutskever et al., 2014)."""
-    tie_embeddings: bool = False
+    tie_embeddings: bool = True
     """Vocabulary layer uses the target embedding as its weights (Press and Wolf, 2017)."""
     share_embeddings: bool = False
     """Source and target use one embedding; needs a shared tokenizer."""
@@ -145,17 +147,17 @@ class TrainingConfig:
     """Passes over the training pairs."""
     max_minutes: float | None = None
     """Stops training after that many minutes, with the best checkpoints so far."""
-    batch_tokens: int = 4096
+    batch_tokens: int = 2000
     """Padded pieces per batch, counted on the longer side."""
     accumulate_batches: int = 1
     """Batches whose gradients are summed before one optimiser step."""
     optimizer: str = "adam"
     """adam or sgd."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     """Highest learning rate."""
-    schedule: str = "inverse_square_root"
+    schedule: str = "cosine"
     """Learning rate after the warm-up: constant, inverse_square_root, cosine or plateau."""
-    warmup_steps: int = 200
+    warmup_steps: int = 100
     """Optimiser steps of linear warm-up."""
     weight_decay: float = 0.0
     """Decoupled L2 decay of weights per step."""

@@ -20,7 +20,7 @@ from torch import Tensor
 from seq2seq.config import Recipe, choose
 from seq2seq.data.corpus import load_corpus
 from seq2seq.data.datamodule import TranslationDataModule, describe
-from seq2seq.data.tokenizer import TOKENIZERS, train_tokenizers
+from seq2seq.data.tokenizer import TOKENIZERS, Tokenizers, train_tokenizers
 from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
 from seq2seq.devices import is_bfloat16_fast
 from seq2seq.model_directory import save_model_directory
@@ -148,6 +148,7 @@ def _fit(
     for name, report in data.reports.items():
         _say(f"{name}: {report}")
     _say(describe(loader.batch_sampler))
+    _say(_describe_vocabulary(data.tokenizers))
     num_weights = sum(parameter.numel() for parameter in network.parameters())
     _say(
         f"Training {num_weights:,} weights on {hardware}"
@@ -226,6 +227,13 @@ def _measure(
             translations, bleu = low, low_bleu  # what users will get
     scores = {"bleu": asdict(bleu), "chrf": asdict(development.score("chrf", translations))}
     return {"dev": scores}, decode
+
+
+def _describe_vocabulary(tokenizers: Tokenizers) -> str:
+    source, target = tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size
+    if tokenizers.shared:
+        return f"tokenizer: {source:,} pieces for both sides"
+    return f"tokenizers: {source:,} pieces for the source, {target:,} for the target"
 
 
 def _check_names(recipe: Recipe) -> None:

@@ -252,3 +252,17 @@ def test_training_is_quiet(tiny_pairs: Pairs, capfd: pytest.CaptureFixture[str])
     with pytest.raises(ConfigurationError):
         Tokenizer.train(tiny_pairs.targets, TokenizerConfig("bpe", vocabulary_size=9000))
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_vocabulary_that_nobody_asked_for_fits_the_text():
+    few = ["a dog runs", "a cat sleeps", "the dog sleeps"]
+    many = [f"sentence {number} of {number * 7919}" for number in range(4000)]
+    sizes = [Tokenizer.train(text, TokenizerConfig()).vocabulary_size for text in (few, many)]
+    assert 260 < sizes[0] < 300 < sizes[1] < 8000
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_a_chosen_vocabulary_works_with_more_characters_than_pieces(kind):
+    text = [chr(0x4E00 + number) * 2 for number in range(900)]
+    config = TokenizerConfig(kind=kind, byte_fallback=False, character_coverage=1.0)
+    assert Tokenizer.train(text, config).vocabulary_size > 900
