@@ -8,11 +8,12 @@ import contextlib
 import dataclasses
 import functools
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from seq2seq.config import ConfigurationError, Recipe, SearchConfig, choose
+from seq2seq.config import LARGEST_BEAM, ConfigurationError, Recipe, SearchConfig, choose
 from seq2seq.exits import run_command
 from seq2seq.formats import FORMATS
 from seq2seq.lines import LineReader, open_input, open_output
@@ -31,7 +32,7 @@ def _dispatch(argv: list[str]) -> None:
     name = argv[0] if argv else "--help"
     if name in ("-h", "--help"):
         print(_overview())
-    elif name == "--version":
+    elif name == "--version" or (name in COMMANDS and "--version" in argv):
         from seq2seq import __version__
 
         print(f"seq2seq {__version__}")
@@ -83,7 +84,7 @@ def translate(
     """
     layout = choose(FORMATS, format, field="format")
     layout.check(search.get("n_best"))
-    dataclasses.replace(SearchConfig(beam_size=10**9), **search)  # before anything is loaded
+    dataclasses.replace(SearchConfig(beam_size=LARGEST_BEAM), **search)  # before anything is loaded
     with open_input(input) as source_file:
         from seq2seq.translator import WINDOW_BATCHES, Translator
 
@@ -96,7 +97,7 @@ def translate(
                 sources = [
                     layout.read(line, number) for number, line in enumerate(lines, num_lines + 1)
                 ]
-                translations = translator.translate(sources, **search)
+                translations = translator.translate(sources, with_alignment=False, **search)
                 for line, translation in zip(lines, translations, strict=True):
                     target_file.write(f"{layout.write(line, translation)}\n".encode())
                     num_truncated += translation.truncated
@@ -186,22 +187,28 @@ def _train(argv: Sequence[str]) -> None:
 def _command(name: str, function: Callable[..., None]) -> Callable[[Sequence[str]], None]:
     """Makes a command of a function; its `search` becomes the fields of `SearchConfig`."""
 
+    parameters = inspect.signature(function).parameters
+    names = [n for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY and n != "search"]
+
     @functools.wraps(function)
     def command(argv: Sequence[str]) -> None:
         options = Options(f"seq2seq {name}", _first_line(function))
         options.add_function(function, skip=["search"])
-        if "search" not in inspect.signature(function).parameters:
-            function(**options.parse(argv))
-            return
-        options.add_settings(SearchConfig(), show_defaults=False)
+        if "search" in parameters:
+            options.add_settings(SearchConfig(), show_defaults=False)
         given = options.parse(argv)
-        names = {setting.name for setting in dataclasses.fields(SearchConfig)}
-        search = {name: given.pop(name) for name in names & given.keys()}
+        if "search" in parameters:
+            settings = {setting.name for setting in dataclasses.fields(SearchConfig)}
+            given["search"] = {name: given.pop(name) for name in settings & given.keys()}
         try:
-            function(**given, search=search)
+            function(**given)
         except ConfigurationError as error:
-            # The option is `--beam_size` here, `search.beam_size` in a recipe.
-            raise type(error)(str(error).replace("`search.", "`--")) from error
+            if type(error) is not ConfigurationError:
+                raise  # about a file, whose keys are no options
+            # The options are `--device` and `--beam_size` here, `device` in Python and
+            # `search.beam_size` in a recipe.
+            message = re.sub(rf"`(search\.|(?=({'|'.join(names)})`))", "`--", str(error))
+            raise ConfigurationError(message) from error
 
     return command
 

@@ -3,14 +3,16 @@
 Knows nothing of files, text or networks; everything else may import it.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, TypeVar
 
 T = TypeVar("T")
 
 # One place for the ids that tokenizers, networks and searches agree on.
 PAD_ID, UNKNOWN_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
+LARGEST_BEAM = 10_000
 
 
 class ConfigurationError(ValueError):
@@ -24,8 +26,24 @@ def choose(table: Mapping[str, T], name: str, *, field: str) -> T:
         ConfigurationError: If the table has no such part; names the field and what is allowed.
     """
     if name not in table:
-        raise ConfigurationError(f"`{field}` must be one of {', '.join(table)}, but is {name!r}.")
+        raise ConfigurationError(
+            f"`{field}` must be one of {', '.join(table)}, but is {shown(name)}."
+        )
     return table[name]
+
+
+def shown(value: object) -> str:
+    """A value as error messages show it: like `repr`, but never longer than a line."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of thousands of digits
+        return "a number of too many digits"
+    return text if len(text) <= 80 else f"{text[:60]}...{text[-15:]}"
+
+
+def check_threads(threads: int, *, field: str) -> None:
+    """Refuses a number of processor threads that no machine has."""
+    _within(field, threads, 1, 4096)
 
 
 @dataclass(frozen=True)
@@ -61,12 +79,16 @@ class CorpusConfig:
 
     def __post_init__(self) -> None:
         _at_least("corpus.max_length", self.max_length, 1)
-        given = [name for name in ("embedded", "train", "hub") if getattr(self, name)]
+        for name in (setting.name for setting in fields(self)):
+            value = getattr(self, name)
+            if value in ("", []) or (isinstance(value, list) and "" in value):
+                raise ConfigurationError(f"`corpus.{name}` must not be empty, but is {value!r}.")
+        given = [n for n in ("embedded", "train", "hub") if getattr(self, n) is not None]
         if len(given) > 1:
             raise ConfigurationError(
                 f"`corpus.{given[0]}` and `corpus.{given[1]}` exclude each other; give one of them."
             )
-        if not self.train and (self.dev or self.test):
+        if self.train is None and (self.dev is not None or self.test is not None):
             raise ConfigurationError(
                 "`corpus.train` is missing beside `corpus.dev` or `corpus.test`."
             )
@@ -90,7 +112,7 @@ class TokenizerConfig:
 
     def __post_init__(self) -> None:
         if self.vocabulary_size is not None:
-            _at_least("tokenizer.vocabulary_size", self.vocabulary_size, 8)
+            _within("tokenizer.vocabulary_size", self.vocabulary_size, 8, 1_000_000)
         _within("tokenizer.character_coverage", self.character_coverage, 0.9, 1.0)
 
 
@@ -127,7 +149,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         for name in ("embedding_size", "hidden_size", "attention_size"):
-            _at_least(f"model.{name}", getattr(self, name), 1)
+            _within(f"model.{name}", getattr(self, name), 1, 65_536)
         for name in ("encoder_layers", "decoder_layers"):
             _within(f"model.{name}", getattr(self, name), 1, 4)
         if not 0 <= self.dropout < 1:
@@ -150,7 +172,7 @@ class TrainingConfig:
     batch_tokens: int = 2000
     """Padded pieces per batch, counted on the longer side."""
     accumulate_batches: int = 1
-    """Batches whose gradients are summed before one optimiser step."""
+    """Batches before one optimiser step, which takes the mean of their gradients."""
     optimizer: str = "adam"
     """adam or sgd."""
     learning_rate: float = 2e-3
@@ -195,11 +217,13 @@ class TrainingConfig:
             _at_least(f"training.{name}", getattr(self, name), 1)
         for name in ("patience", "dev_sentences"):
             _at_least(f"training.{name}", getattr(self, name), 1)
-        for name in ("warmup_steps", "samples", "seed"):
+        for name in ("warmup_steps", "samples"):
             _at_least(f"training.{name}", getattr(self, name), 0)
-        for name in ("truncation_steps", "threads"):
-            if getattr(self, name) is not None:
-                _at_least(f"training.{name}", getattr(self, name), 1)
+        _within("training.seed", self.seed, 0, 2**63 - 1)
+        if self.truncation_steps is not None:
+            _at_least("training.truncation_steps", self.truncation_steps, 1)
+        if self.threads is not None:
+            check_threads(self.threads, field="training.threads")
         for name in ("learning_rate", "validate_every", "checkpoint_minutes"):
             _above_zero(f"training.{name}", getattr(self, name))
         if self.max_minutes is not None:
@@ -232,11 +256,16 @@ class SearchConfig:
     """Sentences searched together."""
 
     def __post_init__(self) -> None:
-        for name in ("beam_size", "n_best", "batch_size"):
-            _at_least(f"search.{name}", getattr(self, name), 1)
+        _within("search.beam_size", self.beam_size, 1, LARGEST_BEAM)
+        _at_least("search.n_best", self.n_best, 1)
+        _within("search.batch_size", self.batch_size, 1, 1_000_000)
         _within("search.length_penalty", self.length_penalty, 0, 10)
-        _at_least("search.min_length", self.min_length, 0)
-        _above_zero("search.max_length_ratio", self.max_length_ratio)
+        _within("search.min_length", self.min_length, 0, 1_000_000)
+        if not 0 < self.max_length_ratio <= 100:
+            raise ConfigurationError(
+                f"`search.max_length_ratio` must be above 0 and at most 100, "
+                f"but is {self.max_length_ratio}."
+            )
         if self.n_best > self.beam_size:
             raise ConfigurationError(
                 f"`search.n_best` must be at most `search.beam_size` ({self.beam_size}), "
@@ -261,8 +290,17 @@ class Recipe:
     search: SearchConfig = field(default_factory=SearchConfig)
 
     def __post_init__(self) -> None:
+        for side in ("source_language", "target_language"):
+            language = getattr(self, side)
+            if not re.fullmatch(r"[\w.-]+", language):
+                raise ConfigurationError(
+                    f"`{side}` must be a file suffix of letters, digits, `-`, `_` and `.`, "
+                    f"but is {shown(language)}."
+                )
         if not self.name or "/" in self.name or self.name in (".", ".."):
-            raise ConfigurationError(f"`name` must be a plain folder name, but is {self.name!r}.")
+            raise ConfigurationError(
+                f"`name` must be a plain folder name, but is {shown(self.name)}."
+            )
         if self.source_language == self.target_language:
             raise ConfigurationError(
                 f"`target_language` must differ from `source_language`, "
@@ -274,14 +312,16 @@ class Recipe:
 
 def _at_least(name: str, value: float, lowest: float) -> None:
     if not value >= lowest:
-        raise ConfigurationError(f"`{name}` must be at least {lowest}, but is {value}.")
+        raise ConfigurationError(f"`{name}` must be at least {lowest}, but is {shown(value)}.")
 
 
 def _above_zero(name: str, value: float) -> None:
     if not value > 0:
-        raise ConfigurationError(f"`{name}` must be above 0, but is {value}.")
+        raise ConfigurationError(f"`{name}` must be above 0, but is {shown(value)}.")
 
 
 def _within(name: str, value: float, lowest: float, highest: float) -> None:
     if not lowest <= value <= highest:
-        raise ConfigurationError(f"`{name}` must be from {lowest} to {highest}, but is {value}.")
+        raise ConfigurationError(
+            f"`{name}` must be from {lowest} to {highest}, but is {shown(value)}."
+        )

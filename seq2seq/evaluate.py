@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
-from seq2seq.config import Recipe
+from seq2seq.config import Recipe, SearchConfig
 from seq2seq.evaluation.metrics import METRICS, Score
+from seq2seq.files import replacing
 from seq2seq.translator import Translator
 
 NUM_EXAMPLES = 10
@@ -29,6 +31,8 @@ class SetResult:
     seconds: float
     """Of the translation; loading is not counted."""
     num_truncated: int
+    settings: Mapping[str, Any]
+    """What `describe_search` says of the search."""
 
     @property
     def sentences_per_second(self) -> float:
@@ -45,6 +49,7 @@ class SetResult:
             "sentences": len(self.hypotheses),
             "truncated": self.num_truncated,
             "sentences_per_second": round(self.sentences_per_second, 1),
+            **self.settings,
         }
 
 
@@ -53,13 +58,28 @@ def evaluate_set(
 ) -> SetResult:
     """Translates with the recipe's search settings and scores against the references."""
     started = time.perf_counter()
-    translations = translator.translate(list(sources))
+    translations = translator.translate(list(sources), with_alignment=False)
     seconds = time.perf_counter() - started
     hypotheses = [translation.text for translation in translations]
     language = translator.recipe.target_language
     scores = {metric: METRICS[metric](hypotheses, references, language) for metric in _METRICS}
     num_truncated = sum(translation.truncated for translation in translations)
-    return SetResult(sources, references, hypotheses, scores, seconds, num_truncated)
+    settings = describe_search(
+        translator.search_settings(), bfloat16=translator.dtype == torch.bfloat16
+    )
+    return SetResult(sources, references, hypotheses, scores, seconds, num_truncated, settings)
+
+
+def describe_search(search: SearchConfig, *, bfloat16: bool) -> dict[str, Any]:
+    """Plain values of what decides the translations, to stand beside their scores."""
+    return {
+        "precision": "bfloat16" if bfloat16 else "float32",
+        "beam_size": search.beam_size,
+        "length_penalty": search.length_penalty,
+        "length_penalty_kind": search.length_penalty_kind,
+        "min_length": search.min_length,
+        "max_length_ratio": search.max_length_ratio,
+    }
 
 
 def write_translations(
@@ -74,7 +94,8 @@ def write_translations(
             (f"output.{recipe.target_language}", result.hypotheses),
         ):
             text = "".join(f"{line}\n" for line in lines)
-            Path(folder, f"{name}.{suffix}").write_bytes(text.encode())
+            with replacing(Path(folder, f"{name}.{suffix}")) as (part,):
+                part.write_bytes(text.encode())
 
 
 def print_results(results: Mapping[str, SetResult], path: Path, recipe: Recipe) -> None:

@@ -14,6 +14,10 @@ def run_command(command: Callable[[], Any]) -> int:
 
     A closed pipe, as by `| head`, ends quietly. Other errors are bugs and pass.
     """
+    if sys.stderr is None:  # closed by the caller; `print` would take standard output instead
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 -- open to the end
+    if sys.stdout is None:
+        return _fail("standard output is closed; redirect it to a file or to /dev/null.")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
@@ -23,21 +27,31 @@ def run_command(command: Callable[[], Any]) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted.", INTERRUPTED)
     except BrokenPipeError:
-        # What is left in the buffer would raise the same error when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _end_output()
         return CLOSED_PIPE
     except SystemExit as error:  # after --help
         return error.code if isinstance(error.code, int) else 0
     except OSError as error:
-        if error.filename is None or error.strerror is None:
-            return _fail(str(error))
-        return _fail(f"{error.filename}: {error.strerror}.")
+        _end_output()
+        file = "" if error.filename is None else f"{error.filename}: "
+        return _fail(f"{file}{error.strerror or error}".rstrip(".") + ".")
     except ValueError as error:
         # The package's own errors speak to users.
         if not type(error).__module__.startswith("seq2seq."):
             raise
         return _fail(str(error), getattr(error, "exit_code", FAILURE))
     return 0
+
+
+def _end_output() -> None:
+    """Writes what is left in the buffer, or drops it if that fails.
+
+    It would fail again when the interpreter ends, with lines of its own.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int = FAILURE) -> int:

@@ -4,12 +4,17 @@ To add a format, write a subclass of `Format` and one line of `FORMATS`.
 """
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from seq2seq.config import ConfigurationError
 
 if TYPE_CHECKING:
     from seq2seq.translator import Translation
+
+_CONTROL_IN_COLUMNS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f]")  # a tab parts columns
+# Control characters that `json` leaves, and lone surrogates, which are no text in UTF-8.
+_UNFIT_FOR_JSON = re.compile("[\x7f-\x9f\ud800-\udfff]")
 
 
 class Format:
@@ -50,7 +55,7 @@ class Tsv(Format):
 
     def write(self, line: str, translation: "Translation") -> str:
         """See `Format.write`."""
-        columns = [line]
+        columns = [_CONTROL_IN_COLUMNS.sub(" ", line)]
         for alternative in translation.alternatives:
             columns += [alternative.text, f"{alternative.score:.6f}"]
         return "\t".join(columns)
@@ -89,7 +94,8 @@ class Jsonl(Format):
                 for a in translation.alternatives
             ],
         }
-        return json.dumps(values, ensure_ascii=False)
+        text = json.dumps(values, ensure_ascii=False)
+        return _UNFIT_FOR_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 FORMATS: dict[str, Format] = {"text": Text(), "tsv": Tsv(), "jsonl": Jsonl()}

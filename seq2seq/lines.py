@@ -6,7 +6,6 @@ Knows nothing of translation. A line ends at LF only; a CR before it is dropped.
 import contextlib
 import os
 import select
-import shutil
 import stat
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from seq2seq.config import ConfigurationError
+from seq2seq.files import replacing
 
 _CHUNK_BYTES = 1 << 16
 # A pipe that has been silent for that long has no more for now: what is there is handed on.
@@ -84,9 +84,11 @@ def open_input(path: str | None) -> Iterator[Any]:
     """Opens a file, or standard input, unbuffered.
 
     Raises:
-        ConfigurationError: If there is no such file, or it is a folder.
+        ConfigurationError: If there is no such file, it is a folder, or standard input is closed.
     """
     if path is None:
+        if sys.stdin is None:
+            raise ConfigurationError("standard input is closed; give `--input`.")
         yield getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
         return
     try:
@@ -114,20 +116,15 @@ def open_output(path: str | None) -> Iterator[IO[bytes]]:
             with open(place, "wb") as device:  # such as /dev/null; a folder fails here
                 yield device
             return
-        part = place.with_name(f".{place.name}.{os.getpid()}.part")
-        file = open(part, "wb")  # noqa: SIM115 -- closed before it is moved
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {_reason(error)}.") from error
-    try:
+    with replacing(place) as (part,):
+        try:
+            file = open(part, "wb")  # noqa: SIM115 -- closed before it is moved
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot be written: {_reason(error)}.") from error
         with file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if place.exists():
-            shutil.copymode(place, part)
-        os.replace(part, place)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _reason(error: OSError) -> str:

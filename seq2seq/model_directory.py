@@ -14,7 +14,8 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from seq2seq.config import ConfigurationError, Recipe
+from seq2seq.config import ConfigurationError, Recipe, choose
 from seq2seq.data.tokenizer import Tokenizer, Tokenizers
+from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
+from seq2seq.files import replacing
 from seq2seq.model_card import write_model_card
 from seq2seq.models.encoder_decoder import EncoderDecoder, build_model
 from seq2seq.recipe_yaml import recipe_from_yaml, recipe_to_yaml, values_from_yaml
@@ -36,6 +39,7 @@ RECIPE_FILE, WEIGHTS_FILE, SCORES_FILE, CARD_FILE = (
     "scores.json",
     "README.md",
 )
+_TOKENIZER_FILES = ("shared.model", "source.model", "target.model")
 _MAX_RECIPE_BYTES = 1_000_000
 
 
@@ -89,7 +93,7 @@ def save_model_directory(
         RECIPE_FILE: recipe_to_yaml(recipe, decode=dict(extra or {})).encode(),
     }
     _write_files(folder, files)
-    for stale in {"shared.model", "source.model", "target.model"} - set(models):
+    for stale in set(_TOKENIZER_FILES) - set(models):
         (folder / stale).unlink(missing_ok=True)
 
 
@@ -118,7 +122,7 @@ def load_model_directory(path: str | os.PathLike[str]) -> LoadedModel:
     """
     folder = Path(path)
     recipe, decode = _load_recipe(folder)
-    tokenizers = _load_tokenizers(folder)
+    tokenizers = _load_tokenizers(folder, _read_metadata(folder))
     try:
         model = _empty_model(recipe, tokenizers)
     except ConfigurationError as error:
@@ -144,6 +148,8 @@ def _load_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:
         if "format_version" not in values:
             raise ConfigurationError("`format_version` is missing; this is no recipe of seq2seq.")
         recipe = recipe_from_yaml(text)
+        kind = recipe.search.length_penalty_kind
+        choose(LENGTH_PENALTIES, kind, field="search.length_penalty_kind")
         decode = values.get("decode") or {}
         if not isinstance(decode, dict) or not isinstance(decode.get("bfloat16", False), bool):
             raise ConfigurationError("`decode.bfloat16` must be true or false.")
@@ -154,40 +160,60 @@ def _load_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:
     return recipe, decode
 
 
-def _load_tokenizers(folder: Path) -> Tokenizers:
-    if (folder / "shared.model").exists():
-        shared = _load_tokenizer(folder / "shared.model")
-        return Tokenizers(shared, shared)
-    if not (folder / "source.model").exists():
+def _load_tokenizers(folder: Path, digests: Mapping[str, str]) -> Tokenizers:
+    """Reads those that the weights were trained with; others, of an earlier run, may stand by.
+
+    Args:
+        digests: By file name, as the weights keep them. Weights that keep none take what is there.
+    """
+    names = [name for name in _TOKENIZER_FILES if name in digests]
+    names = names or [name for name in _TOKENIZER_FILES if (folder / name).exists()]
+    if not names:
         raise ModelDirectoryError(
             f"{folder} is no model directory: shared.model, or source.model and target.model, "
             f"are missing."
         )
+    if "shared.model" in names and len(names) > 1:
+        raise ModelDirectoryError(
+            f"{folder} holds shared.model beside {' and '.join(names[1:])}; remove what the "
+            f"weights were not trained with."
+        )
+    if "shared.model" in names:
+        shared = _load_tokenizer(folder / "shared.model", digests)
+        return Tokenizers(shared, shared)
     return Tokenizers(
-        _load_tokenizer(folder / "source.model"), _load_tokenizer(folder / "target.model")
+        _load_tokenizer(folder / "source.model", digests),
+        _load_tokenizer(folder / "target.model", digests),
     )
 
 
-def _load_tokenizer(file: Path) -> Tokenizer:
+def _load_tokenizer(file: Path, digests: Mapping[str, str]) -> Tokenizer:
     data = _read(file)
     try:
-        return Tokenizer.from_bytes(data)
+        tokenizer = Tokenizer.from_bytes(data)
     except ConfigurationError as error:
         raise ModelDirectoryError(f"{file}: {error}") from error
+    if file.name in digests and _digest(data) != digests[file.name]:
+        raise ModelDirectoryError(
+            f"{file} does not fit {WEIGHTS_FILE}: the weights were trained with another tokenizer."
+        )
+    return tokenizer
+
+
+def _read_metadata(folder: Path) -> dict[str, str]:
+    with _open_weights(folder) as weights:
+        return weights.metadata() or {}
 
 
 def _load_weights(folder: Path, model: nn.Module) -> None:
     """Replaces the empty tensors of `model` by those of the folder."""
     file = folder / WEIGHTS_FILE
-    if not file.is_file():
-        raise ModelDirectoryError(f"{folder} is no model directory: {WEIGHTS_FILE} is missing.")
-    try:
-        with safetensors.safe_open(file, framework="pt") as weights:
-            _check_tokenizers(folder, weights.metadata() or {})
-            _check_shapes(file, weights, _unique_shapes(model))
-            tensors = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, OSError) as error:
-        raise ModelDirectoryError(f"{file} is no safetensors file, or damaged.") from error
+    with _open_weights(folder) as weights:
+        _check_shapes(file, weights, _unique_shapes(model))
+        tensors = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ModelDirectoryError(f"{file}: `{name}` must be finite, but holds NaN or inf.")
     aliases = _aliases(model)
     tensors |= {alias: tensors[name] for alias, name in aliases.items()}
     model.load_state_dict(tensors, assign=True)
@@ -196,13 +222,16 @@ def _load_weights(folder: Path, model: nn.Module) -> None:
         setattr(model.get_submodule(owner), attribute, model.get_parameter(name))
 
 
-def _check_tokenizers(folder: Path, metadata: Mapping[str, str]) -> None:
-    for name in ("shared.model", "source.model", "target.model"):
-        if name in metadata and _digest(_read(folder / name)) != metadata[name]:
-            raise ModelDirectoryError(
-                f"{folder / name} does not fit {WEIGHTS_FILE}: "
-                f"the weights were trained with another tokenizer."
-            )
+@contextmanager
+def _open_weights(folder: Path) -> Iterator[Any]:
+    file = folder / WEIGHTS_FILE
+    if not file.is_file():
+        raise ModelDirectoryError(f"{folder} is no model directory: {WEIGHTS_FILE} is missing.")
+    try:
+        with safetensors.safe_open(file, framework="pt") as weights:
+            yield weights
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ModelDirectoryError(f"{file} is no safetensors file, or damaged.") from error
 
 
 def _check_shapes(file: Path, weights: Any, expected: Mapping[str, list[int]]) -> None:
@@ -287,15 +316,6 @@ def _read(file: Path) -> bytes:
 
 def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """Writes all files beside their places, then moves them there one after the other."""
-    temporary = {name: folder / f".{name}.{os.getpid()}.part" for name in files}
-    try:
-        for name, data in files.items():
-            with open(temporary[name], "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        for name in files:
-            os.replace(temporary[name], folder / name)
-    finally:
-        for part in temporary.values():
-            part.unlink(missing_ok=True)
+    with replacing(*(folder / name for name in files)) as parts:
+        for part, data in zip(parts, files.values(), strict=True):
+            part.write_bytes(data)

@@ -1,11 +1,12 @@
 """What a recipe script calls: reads the options, trains, evaluates the test sets, reports."""
 
+import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seq2seq.config import ConfigurationError, Recipe
+from seq2seq.config import ConfigurationError, CorpusConfig, Recipe
 from seq2seq.exits import run_command
 from seq2seq.options import Options
 from seq2seq.recipe_yaml import recipe_from_yaml, update_recipe
@@ -110,7 +111,8 @@ def _read_config(*, config: str | None = None) -> Recipe:
     """A recipe file.
 
     Args:
-        config: YAML with a recipe, such as the recipe.yaml of a run; options go before it.
+        config: YAML with a recipe, such as the recipe.yaml of a run; other options override its
+            values.
     """
     file = Path(str(config))
     try:
@@ -128,14 +130,18 @@ def _derived_name(recipe: Recipe, values: Mapping[str, Any]) -> dict[str, str]:
     source = values.get("source_language", recipe.source_language)
     target = values.get("target_language", recipe.target_language)
     given = values.get("corpus", {})
-    prefix = "" if given.get("train") or given.get("hub") else "phrasebook-"
+    is_own = any(given.get(kind) is not None for kind in ("train", "hub"))
+    prefix = "" if is_own else "phrasebook-"
     return {"name": f"{prefix}{source}-{target}"}
 
 
 def _replace_corpus(given: Mapping[str, Any]) -> dict[str, Any]:
-    """A corpus that was given takes the place of the recipe's, whatever kind that was."""
-    for kind in ("train", "hub", "embedded"):
-        if given.get(kind):
-            others = {"train": None, "dev": None, "test": None, "hub": None, "embedded": None}
-            return {**others, **given}
-    return dict(given)
+    """A corpus that was given takes the place of the recipe's, whatever kind that was.
+
+    Nothing that told where the other one stood is left, such as its columns.
+    """
+    if all(given.get(kind) is None for kind in ("train", "hub", "embedded")):
+        return dict(given)
+    others = dataclasses.asdict(CorpusConfig())
+    del others["max_length"]  # of sentences, not of a corpus
+    return {**others, **given}

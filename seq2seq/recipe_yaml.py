@@ -5,14 +5,16 @@ import difflib
 import math
 import types
 import typing
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import yaml
 
-from seq2seq.config import ConfigurationError, Recipe
+from seq2seq.config import ConfigurationError, Recipe, shown
 
 FORMAT_VERSION = 1
+_LONGEST_NAME = 120  # of a foreign key in an error message, which is one line
 
 _TYPE_NAMES = {
     int: "a whole number",
@@ -44,7 +46,7 @@ def recipe_from_yaml(text: str, *, sections: Iterable[str] = ("decode",)) -> Rec
     version = values.pop("format_version", FORMAT_VERSION)
     if version != FORMAT_VERSION or isinstance(version, bool):
         raise ConfigurationError(
-            f"`format_version` must be {FORMAT_VERSION}, but is {version!r}; "
+            f"`format_version` must be {FORMAT_VERSION}, but is {shown(version)}; "
             f"a newer seq2seq may read it."
         )
     for section in sections:
@@ -58,7 +60,8 @@ def values_from_yaml(text: str) -> dict[str, Any]:
         values = yaml.load(text, Loader=_StrictLoader)
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ConfigurationError(f"{line}{error.problem or 'no YAML'}.") from error
+        problem = (error.problem or "no YAML")[:_LONGEST_NAME]
+        raise ConfigurationError(f"{line}{problem}.") from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigurationError("the text is no YAML.") from error
     if not isinstance(values, dict):
@@ -95,15 +98,14 @@ def describe_type(annotation: Any) -> str:
 def _update(section: Any, values: Any, prefix: str) -> Any:
     if not isinstance(values, Mapping):
         raise ConfigurationError(
-            f"`{prefix.rstrip('.')}` must be a mapping of keys, but is {values!r}."
+            f"`{prefix.rstrip('.')}` must be a mapping of keys, but is {shown(values)}."
         )
     annotations = typing.get_type_hints(type(section))
     changes = {}
     for key, value in values.items():
         if key not in annotations:
-            raise ConfigurationError(
-                f"unknown key `{prefix}{key}`{suggestion(str(key), annotations)}"
-            )
+            name = (key if isinstance(key, str) else shown(key))[:_LONGEST_NAME]
+            raise ConfigurationError(f"unknown key `{prefix}{name}`{suggestion(name, annotations)}")
         annotation = annotations[key]
         if dataclasses.is_dataclass(annotation):
             changes[key] = _update(getattr(section, key), value, f"{prefix}{key}.")
@@ -127,7 +129,7 @@ def _convert(value: Any, annotation: Any, key: str) -> Any:
                 return float(value)
         elif option in _TYPE_NAMES and type(value) is option:
             return value
-    raise ConfigurationError(f"`{key}` must be {describe_type(annotation)}, but is {value!r}.")
+    raise ConfigurationError(f"`{key}` must be {describe_type(annotation)}, but is {shown(value)}.")
 
 
 def _is_number(value: int | float | str) -> bool:
@@ -138,13 +140,22 @@ def _is_number(value: int | float | str) -> bool:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML's safe loader, which also refuses a key that stands twice."""
+    """YAML's safe loader, which also refuses a key that stands twice, and aliases.
+
+    A few aliases of aliases make a value that fills the memory; no recipe needs one.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(
+                None, None, "aliases are not allowed", self.peek_event().start_mark
+            )
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        doubled = next((key for key in keys if keys.count(key) > 1), None)
-        if doubled is not None:
+        counts = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        for key in [key for key, count in counts.items() if count > 1]:
             raise yaml.constructor.ConstructorError(
-                None, None, f"the key `{doubled}` stands twice", node.start_mark
+                None, None, f"the key `{key[:_LONGEST_NAME]}` stands twice", node.start_mark
             )
         return super().construct_mapping(node, deep=deep)

@@ -10,7 +10,14 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-from seq2seq.config import EOS_ID, ConfigurationError, Recipe, SearchConfig, choose
+from seq2seq.config import (
+    EOS_ID,
+    ConfigurationError,
+    Recipe,
+    SearchConfig,
+    check_threads,
+    choose,
+)
 from seq2seq.data.batch import make_batch
 from seq2seq.data.corpus import clean_sentence
 from seq2seq.data.tokenizer import Tokenizers
@@ -43,7 +50,8 @@ class Translation:
     source_pieces: list[str]
     """Source pieces, `</s>` included."""
     alignment: Tensor | None = field(default=None, repr=False)
-    """[target_length, source_length], each row sums to 1; None without attention."""
+    """[target_length, source_length], each row sums to 1; None without attention, or if not asked
+    for."""
     alternatives: "tuple[Translation, ...]" = field(default=(), repr=False)
     """The n-best, best first: the first one is this translation; theirs are empty."""
     truncated: bool = False
@@ -102,8 +110,7 @@ class Translator:
         )
         found = find_device(device)
         if threads is not None:
-            if threads < 1:
-                raise ConfigurationError(f"`threads` must be at least 1, but is {threads}.")
+            check_threads(threads, field="threads")
             torch.set_num_threads(threads)
         loaded = load_model_directory(path)
         if prefers_bfloat16 is None:
@@ -117,11 +124,15 @@ class Translator:
         )
 
     @overload
-    def translate(self, sentences: str, **overrides: Any) -> Translation: ...
-    @overload
-    def translate(self, sentences: Sequence[str], **overrides: Any) -> list[Translation]: ...
     def translate(
-        self, sentences: str | Sequence[str], **overrides: Any
+        self, sentences: str, *, with_alignment: bool = True, **overrides: Any
+    ) -> Translation: ...
+    @overload
+    def translate(
+        self, sentences: Sequence[str], *, with_alignment: bool = True, **overrides: Any
+    ) -> list[Translation]: ...
+    def translate(
+        self, sentences: str | Sequence[str], *, with_alignment: bool = True, **overrides: Any
     ) -> Translation | list[Translation]:
         """Translates one sentence, or many at once.
 
@@ -129,6 +140,7 @@ class Translator:
         a sentence counts as a space.
 
         Args:
+            with_alignment: False spares memory, which grows as source x target pieces.
             overrides: Fields of `SearchConfig` in place of the recipe's, such as `beam_size=5`.
 
         Returns:
@@ -139,24 +151,29 @@ class Translator:
         """
         search = self.search_settings(**overrides)
         if isinstance(sentences, str):
-            return self._translate([sentences], search)[0]
-        return self._translate(list(sentences), search)
+            return self._translate([sentences], search, with_alignment)[0]
+        return self._translate(list(sentences), search, with_alignment)
 
-    def stream(self, sentences: Iterable[str], **overrides: Any) -> Iterator[Translation]:
+    def stream(
+        self, sentences: Iterable[str], *, with_alignment: bool = True, **overrides: Any
+    ) -> Iterator[Translation]:
         """Translates any number of sentences in constant memory, in the same order.
 
         Reads a window of sentences ahead, so that those of like length share a batch.
 
         Args:
+            with_alignment: As in `translate`.
             overrides: As in `translate`.
         """
         search = self.search_settings(**overrides)
         if isinstance(sentences, str):
             raise ValueError("`sentences` must be an iterable of sentences, but is one string.")
-        return self._stream(iter(sentences), search)
+        return self._stream(iter(sentences), search, with_alignment)
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[float]:
         """Natural-log probability of each target given its source, `</s>` included.
+
+        Both sides are cleaned as for training: spaces at their ends do not count.
 
         Raises:
             ValueError: If there are not as many targets as sources.
@@ -171,7 +188,9 @@ class Translator:
         source_ids = self.tokenizers.source.encode_batch(
             [clean_sentence(source) for source in sources]
         )
-        target_ids = self.tokenizers.target.encode_batch(targets)
+        target_ids = self.tokenizers.target.encode_batch(
+            [clean_sentence(target) for target in targets]
+        )
         scores = [0.0] * len(sources)
         lengths = [max(len(s), len(t)) + 1 for s, t in zip(source_ids, target_ids, strict=True)]
         for batch in _group(lengths, self.recipe.search.batch_size):
@@ -193,30 +212,37 @@ class Translator:
                     f"unknown search setting `{name}`{suggestion(name, known)}"
                 )
         given = {name: value for name, value in overrides.items() if value is not None}
-        return dataclasses.replace(self.recipe.search, **given)
+        search = dataclasses.replace(self.recipe.search, **given)
+        choose(LENGTH_PENALTIES, search.length_penalty_kind, field="search.length_penalty_kind")
+        return search
 
-    def _stream(self, sentences: Iterator[str], search: SearchConfig) -> Iterator[Translation]:
+    def _stream(
+        self, sentences: Iterator[str], search: SearchConfig, with_alignment: bool
+    ) -> Iterator[Translation]:
         while window := list(itertools.islice(sentences, WINDOW_BATCHES * search.batch_size)):
-            yield from self._translate(window, search)
+            yield from self._translate(window, search, with_alignment)
 
-    def _translate(self, sentences: list[str], search: SearchConfig) -> list[Translation]:
+    def _translate(
+        self, sentences: list[str], search: SearchConfig, with_alignment: bool
+    ) -> list[Translation]:
         cleaned = [clean_sentence(sentence) for sentence in sentences]
         source_ids = self.tokenizers.source.encode_batch(cleaned)
         blank = [index for index, sentence in enumerate(cleaned) if not sentence.strip()]
         found: dict[int, Translation] = {}
         if blank:
-            found = dict.fromkeys(blank, self._translate_blank(search))
+            found = dict.fromkeys(blank, self._translate_blank(search, with_alignment))
         indices = [index for index in range(len(sentences)) if index not in found]
         lengths = [len(source_ids[index]) + 1 for index in indices]
         for batch in _group(lengths, search.batch_size):
             batch_ids = [source_ids[indices[position]] for position in batch]
-            for position, ids, hypotheses in zip(
-                batch, batch_ids, self._find(batch_ids, search), strict=True
-            ):
+            found_ids = self._find(batch_ids, search, with_alignment)
+            for position, ids, hypotheses in zip(batch, batch_ids, found_ids, strict=True):
                 found[indices[position]] = self._describe(ids, hypotheses)
         return [found[index] for index in range(len(sentences))]
 
-    def _find(self, source_ids: list[list[int]], search: SearchConfig) -> list[list[Hypothesis]]:
+    def _find(
+        self, source_ids: list[list[int]], search: SearchConfig, with_alignment: bool
+    ) -> list[list[Hypothesis]]:
         """The n-best target ids of each source."""
         with torch.inference_mode():
             batch = make_batch(source_ids, [[] for _ in source_ids]).to(self.device)
@@ -231,21 +257,20 @@ class Translator:
                 length_penalty=search.length_penalty,
                 length_penalty_kind=search.length_penalty_kind,
                 n_best=search.n_best,
+                keep_alignment=with_alignment,
                 device=self.device,
             )
 
-    def _translate_blank(self, search: SearchConfig) -> Translation:
+    def _translate_blank(self, search: SearchConfig, with_alignment: bool) -> Translation:
         """What a blank source becomes, whatever the network would say: nothing."""
         (log_probability,) = self._score_ids([[]], [[]])
-        penalize = choose(
-            LENGTH_PENALTIES, search.length_penalty_kind, field="search.length_penalty_kind"
-        )
-        alignment = None if self.recipe.model.attention == "none" else torch.ones(1, 1)
+        penalize = LENGTH_PENALTIES[search.length_penalty_kind]
+        has_alignment = with_alignment and self.recipe.model.attention != "none"
         hypothesis = Hypothesis(
             ids=[EOS_ID],
             log_probability=log_probability,
             score=log_probability / penalize(1, search.length_penalty),
-            alignment=alignment,
+            alignment=torch.ones(1, 1) if has_alignment else None,
             truncated=False,
         )
         return self._describe([], [hypothesis])

@@ -24,7 +24,7 @@ LAYERS = [
     {"options"},
     {"recipe_yaml"},
     {"devices", "exits", "formats", "lines", "model_card"},
-    {"config"},
+    {"config", "files"},
 ]
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 LIGHTNING_HOMES = ("training/", "data/datamodule.py")

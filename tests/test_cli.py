@@ -2,6 +2,7 @@ import io
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from tiny_translator import SOURCES, TARGETS
 
 from seq2seq import cli
+from seq2seq.decoding.beam_search import beam_search
 from seq2seq.translator import Translator
 
 
@@ -161,6 +163,40 @@ def test_jsonl_needs_a_source(run, tiny_directory):
     assert (code, err) == (2, 'seq2seq: line 1 of the input has no text as its "source".\n')
 
 
+def test_jsonl_hands_on_what_is_no_text_in_utf8(run, tiny_directory):
+    stdin = b'{"source": "ein \\ud800 Hund", "\\udfff": "\\ud83d\\ude00"}\n' + lines(SOURCES[:1])
+    code, out, err = run("translate", tiny_directory, "--format", "jsonl", stdin=stdin)
+    first, second = map(json.loads, out.decode().splitlines())
+    assert (code, err) == (0, "")
+    assert (first["source"], first["\udfff"]) == ("ein \ud800 Hund", "\U0001f600")
+    assert second["text"] == TARGETS[0]
+
+
+@pytest.mark.parametrize("layout", ["text", "tsv", "jsonl"])
+def test_no_output_holds_a_control_character(run, tiny_directory, layout):
+    stdin = "ein\x1b[1mHund\t\x00\x7f\x85\x9f\rx\n".encode()
+    _, out, _ = run("translate", tiny_directory, "--format", layout, stdin=stdin)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", out.decode())
+    assert out.count(b"\n") == 1
+    if layout == "tsv":
+        assert out.decode().split("\t")[:2] == ["ein [1mHund", "     x"]
+    if layout == "jsonl":
+        assert json.loads(out)["source"] == stdin.decode().rstrip("\n")
+
+
+def test_alignments_that_nobody_sees_are_not_kept(run, tiny_directory, monkeypatch):
+    kept = []
+
+    def search(*args, keep_alignment, **settings):
+        kept.append(keep_alignment)
+        return beam_search(*args, keep_alignment=keep_alignment, **settings)
+
+    monkeypatch.setattr("seq2seq.translator.beam_search", search)
+    _, out, _ = run("translate", tiny_directory, "--format", "jsonl", stdin=lines(SOURCES))
+    assert len(out.splitlines()) == len(SOURCES)
+    assert set(kept) == {False}
+
+
 def test_hyphens_are_accepted(run, tiny_directory):
     code, out, _ = run(
         "translate",
@@ -195,9 +231,10 @@ def test_score_needs_files_of_one_length(run, tiny_directory, tmp_path):
 
 
 def test_version_and_help(run):
-    code, out, _ = run("--version")
-    assert code == 0
-    assert out.startswith(b"seq2seq ")
+    for argv in [("--version",), ("translate", "model", "--version"), ("train", "--version")]:
+        code, out, _ = run(*argv)
+        assert code == 0
+        assert out.startswith(b"seq2seq ")
     for argv in [(), ("--help",), ("-h",)]:
         code, out, _ = run(*argv)
         assert code == 0
@@ -217,7 +254,8 @@ def test_every_option_has_a_help(run, command):
 
 def test_help_shows_defaults_and_docstrings(run):
     text = " ".join(run("train", "--help")[1].decode().split())
-    assert "Padded pieces per batch, counted on the longer side. (type: int, default: 4096)" in text
+    assert "Padded pieces per batch, counted on the longer side. (type: int, default: 2000)" in text
+    assert "other options override its values" in text
     text = " ".join(run("translate", "--help")[1].decode().split())
     assert "Hypotheses kept per sentence; 1 is greedy search." in text
 

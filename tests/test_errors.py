@@ -152,14 +152,101 @@ def test_a_value_out_of_range(fails, tiny_directory):
         "`model.dropout` must be in [0, 1), but is 1.5."
     )
     assert fails("translate", tiny_directory, "--beam_size", "0") == (
-        "`--beam_size` must be at least 1, but is 0."
+        "`--beam_size` must be from 1 to 10000, but is 0."
     )
     assert fails("translate", tiny_directory, "--n_best", "9", "--format", "tsv") == (
         "`--n_best` must be at most `--beam_size` (3), but is 9."
     )
     assert fails("translate", tiny_directory, "--threads", "0") == (
-        "`threads` must be at least 1, but is 0."
+        "`--threads` must be from 1 to 4096, but is 0."
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value", "highest"),
+    [
+        ("translate", "max_length_ratio", "1e18", 100),
+        ("translate", "beam_size", "10001", 10_000),
+        ("translate", "batch_size", "99999999999", 1_000_000),
+        ("translate", "min_length", "99999999999", 1_000_000),
+        ("translate", "threads", "99999999999", 4096),
+        ("train", "training.threads", "99999999999", 4096),
+        ("train", "training.seed", "99999999999999999999", 2**63 - 1),
+        ("train", "model.hidden_size", "100000000000000000000", 65_536),
+        ("train", "tokenizer.vocabulary_size", "1000001", 1_000_000),
+    ],
+)
+def test_a_value_that_no_machine_has_room_for(
+    fails, tiny_directory, command, option, value, highest
+):
+    model = [tiny_directory] if command == "translate" else []
+    message = fails(command, *model, f"--{option}", value)
+    assert re.match(rf"`(--)?{option}` must be ", message)
+    assert f" {highest}, but is " in message
+
+
+def test_an_unknown_length_penalty_with_nothing_to_translate(fails, tiny_directory, tmp_path):
+    (tmp_path / "empty").write_bytes(b"")
+    message = fails(
+        *("translate", tiny_directory, "--input", "empty", "--length_penalty_kind", "foo")
+    )
+    assert message == "`--length_penalty_kind` must be one of power, gnmt, but is 'foo'."
+
+
+@pytest.mark.parametrize("option", ["train", "dev", "hub", "source_column", "dev_split"])
+def test_an_empty_name_of_a_corpus(fails, option):
+    assert fails("train", f"--corpus.{option}", "") == (
+        f"`corpus.{option}` must not be empty, but is ''."
+    )
+
+
+@pytest.mark.parametrize(("value", "shown"), [("[]", "[]"), ("[a, '']", "['a', '']")])
+def test_an_empty_list_of_corpora(fails, tmp_path, value, shown):
+    (tmp_path / "my.yaml").write_text(f"corpus:\n  train: {value}\n")
+    assert fails("train", "--config", "my.yaml") == (
+        f"my.yaml: `corpus.train` must not be empty, but is {shown}."
+    )
+
+
+@pytest.mark.parametrize("language", ["a/b", "", "en us", "e\nn"])
+@pytest.mark.parametrize("side", ["source_language", "target_language"])
+def test_a_language_that_is_no_file_suffix(fails, side, language):
+    assert fails("train", f"--{side}", language) == (
+        f"`{side}` must be a file suffix of letters, digits, `-`, `_` and `.`, but is {language!r}."
+    )
+
+
+def run_in_shell(environment, redirection, *argv):
+    command = [sys.executable, "-m", "seq2seq", *map(str, argv)]
+    return subprocess.run(
+        ["sh", "-c", f'"$@" {redirection}', "sh", *command],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_closed_standard_streams(environment, tiny_directory, tmp_path):
+    result = run_in_shell(environment, "<&-", "translate", tiny_directory)
+    assert (result.returncode, result.stderr) == (
+        2,
+        "seq2seq: standard input is closed; give `--input`.\n",
+    )
+    result = run_in_shell(environment, ">&-", "--version")
+    assert (result.returncode, result.stderr) == (
+        2,
+        "seq2seq: standard output is closed; redirect it to a file or to /dev/null.\n",
+    )
+    (tmp_path / "in").write_bytes(b"ein \xff Hund\n")
+    result = run_in_shell(
+        environment, "2>&-", "translate", tiny_directory, "--input", tmp_path / "in"
+    )
+    assert (result.returncode, result.stdout.count("\n")) == (0, 1), "no note among the lines"
+
+
+def test_a_full_disk(environment):
+    result = run_in_shell(environment, "> /dev/full", "--version")
+    assert (result.returncode, result.stderr) == (2, "seq2seq: No space left on device.\n")
 
 
 def test_hypotheses_that_the_format_has_no_room_for(fails, tiny_directory):
@@ -201,6 +288,13 @@ def test_a_corrupt_model_directory(fails, own_directory):
     assert message.endswith("model.safetensors is no safetensors file, or damaged.")
 
 
+def test_a_key_of_a_saved_recipe_is_no_option(fails, own_directory):
+    recipe = own_directory / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("beam_size: 3", "beam_size: 0"))
+    message = fails("translate", own_directory)
+    assert message == f"{recipe}: `search.beam_size` must be from 1 to 10000, but is 0."
+
+
 def test_a_tokenizer_that_does_not_fit_the_weights(fails, own_directory, tiny_tokenizer):
     tiny_tokenizer.save(own_directory / "shared.model")
     message = fails("translate", own_directory)
@@ -210,7 +304,7 @@ def test_a_tokenizer_that_does_not_fit_the_weights(fails, own_directory, tiny_to
 def test_a_device_that_is_not_there(fails, tiny_directory, corpus):
     device = f"cuda:{torch.cuda.device_count()}"
     assert fails("translate", tiny_directory, "--device", device) == (
-        f"`device` is {device}, but there is no such device here; auto takes what there is."
+        f"`--device` is {device}, but there is no such device here; auto takes what there is."
     )
     message = fails("train", *corpus, "--training.device", device)
     assert message.startswith(f"`training.device` is {device}, but there is no such device here")

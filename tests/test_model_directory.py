@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import time
 
 import pytest
 import safetensors.torch
@@ -174,8 +175,17 @@ def test_a_missing_file(own_directory, name):
         ("format_version: 1\nsource_language: no", "`source_language` must be text, but is False"),
         ("format_version: 1\ncorpus: {train: [1]}", "`corpus.train` must be text or a list of"),
         ("format_version: 1\nmodel: {cell: lstmm}", "`model.cell` must be one of rnn, gru, lstm"),
+        (
+            "format_version: 1\nsearch: {length_penalty_kind: foo}",
+            "`search.length_penalty_kind` must be one of power, gnmt, but is 'foo'",
+        ),
         ("format_version: 1\ndecode: {bfloat16: maybe}", "`decode.bfloat16` must be true or false"),
         ("\x00", "recipe.yaml: the text is no YAML"),
+        ("format_version: 1\nname: &a x\nsource_language: *a", "line 3: aliases are not allowed"),
+        (
+            "format_version: 1\nmodel: {hidden_size: 0x" + "f" * 9999 + "}",
+            "hidden_size.* too many digits",
+        ),
         ("[" * 5000, r"recipe.yaml: "),
         ("#" * 1_000_001, "too large to be a recipe"),
     ],
@@ -183,6 +193,37 @@ def test_a_missing_file(own_directory, name):
 def test_an_unsound_recipe(own_directory, text, match):
     (own_directory / "recipe.yaml").write_text(text)
     assert_refused(own_directory, match)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: [LONG]",
+        "LONG: 1",
+        "model: LONG",
+        "model: {context_steps: LONG}",
+        "model: {cell: LONG}",
+        "name: a/LONG",
+        "LONG: 1\nLONG: 2",
+        "name: !LONG x",
+        "? 0xLONG\n: 1",
+        "seed: 0xLONG",
+        "training: {seed: 0xLONG}",
+    ],
+)
+def test_a_message_is_short_whatever_the_recipe_holds(own_directory, text):
+    text = text.replace("LONG", "f" * 100_000) + "\nformat_version: 1\n"
+    (own_directory / "recipe.yaml").write_text(text)
+    with pytest.raises(ModelDirectoryError) as caught:
+        load_model_directory(own_directory)
+    assert len(str(caught.value)) < 400 + len(str(own_directory))
+
+
+def test_many_keys_are_read_at_once(own_directory):
+    (own_directory / "recipe.yaml").write_text("".join(f"{n}: 1\n" for n in range(30_000)))
+    started = time.perf_counter()
+    assert_refused(own_directory, "`format_version` is missing")
+    assert time.perf_counter() - started < 20
 
 
 def test_a_recipe_that_is_no_text(own_directory):
@@ -230,6 +271,14 @@ def test_weights_of_another_size(own_directory):
     )
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite(own_directory, value):
+    tensors = load_tensors(own_directory)
+    tensors["decoder.readout.weight"][0, 0] = value
+    replace_weights(own_directory, tensors)
+    assert_refused(own_directory, "`decoder.readout.weight` must be finite, but holds NaN or inf")
+
+
 def test_weights_of_another_type(own_directory):
     tensors = {name: tensor.half() for name, tensor in load_tensors(own_directory).items()}
     replace_weights(own_directory, tensors)
@@ -253,6 +302,16 @@ def test_a_tokenizer_of_another_size_is_found_without_the_record_too(own_directo
 def test_a_tokenizer_that_is_none(own_directory):
     (own_directory / "shared.model").write_bytes(b"not a model")
     assert_refused(own_directory, "shared.model: .*not a SentencePiece model")
+
+
+def test_a_stray_tokenizer_is_not_taken(tmp_path, tiny_recipe, known_pairs, tiny_tokenizer):
+    config = TokenizerConfig(kind="bpe", vocabulary_size=290, shared=False)
+    recipe = dataclasses.replace(tiny_recipe, tokenizer=config)
+    train_tiny(recipe, known_pairs, tmp_path, num_steps=1)
+    tiny_tokenizer.save(tmp_path / "shared.model")
+    assert not load_model_directory(tmp_path).tokenizers.shared
+    replace_weights(tmp_path, load_tensors(tmp_path))  # which no longer say what they need
+    assert_refused(tmp_path, "holds shared.model beside source.model and target.model; remove")
 
 
 def test_its_errors_are_configuration_errors(tmp_path):

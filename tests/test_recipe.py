@@ -3,6 +3,7 @@ import json
 import pytest
 
 from seq2seq.config import ConfigurationError, CorpusConfig, ModelConfig, Recipe
+from seq2seq.decoding.beam_search import beam_search
 from seq2seq.model_directory import load_model_directory
 from seq2seq.recipe import parse_recipe, run, run_with_options
 
@@ -61,6 +62,30 @@ def test_another_corpus_takes_the_place_of_files():
         None,
     ) * 3
     assert parse("--corpus.embedded", "phrasebook").corpus.hub is None
+
+
+def test_nothing_of_an_earlier_corpus_is_left():
+    corpus = CorpusConfig(
+        hub="a/b",
+        hub_configuration="x",
+        hub_revision="1",
+        source_column="left",
+        target_column="right",
+        train_split="a",
+        dev_split="b",
+        test_split="c",
+        max_length=50,
+    )
+    start = Recipe(corpus=corpus)
+    assert parse("--corpus.hub", "c/d", recipe=start).corpus == CorpusConfig(
+        hub="c/d", max_length=50
+    )
+    assert parse("--corpus.hub", "c/d", "--corpus.dev_split", "d", recipe=start).corpus == (
+        CorpusConfig(hub="c/d", dev_split="d", max_length=50)
+    )
+    assert parse("--corpus.train", "t", recipe=start).corpus == CorpusConfig(
+        train="t", max_length=50
+    )
 
 
 def test_several_training_corpora_are_a_list():
@@ -123,7 +148,14 @@ def test_run_returns_after_help(capfd):
     assert "default: gru" in capfd.readouterr().out
 
 
-def test_a_run_trains_evaluates_and_reports(tmp_path, tiny_pairs, capfd):
+def test_a_run_trains_evaluates_and_reports(tmp_path, tiny_pairs, capfd, monkeypatch):
+    kept = set()
+
+    def search(*args, keep_alignment, **settings):
+        kept.add(keep_alignment)
+        return beam_search(*args, keep_alignment=keep_alignment, **settings)
+
+    monkeypatch.setattr("seq2seq.translator.beam_search", search)
     for language, sentences in (("de", tiny_pairs.sources), ("en", tiny_pairs.targets)):
         (tmp_path / f"train.{language}").write_text("".join(f"{text}\n" for text in sentences))
     path = run_with_options(
@@ -140,6 +172,7 @@ def test_a_run_trains_evaluates_and_reports(tmp_path, tiny_pairs, capfd):
     assert path == tmp_path / "runs" / "captions"
     assert load_model_directory(path).recipe.corpus.hub is None
     out = capfd.readouterr().out
+    assert kept == {False}, "nobody looks at the alignments of development and test sets"
 
     scores = json.loads((path / "scores.json").read_text())
     assert scores.keys() == {"dev", "test"}

@@ -68,6 +68,17 @@ def test_without_attention_there_is_no_alignment(fixed_context):
     assert fixed_context.translate("").alignment is None
 
 
+def test_alignments_are_left_out_if_so_asked(translator):
+    sources = [SOURCES[0], ""]
+    for translations in (
+        translator.translate(sources, with_alignment=False),
+        list(translator.stream(sources, with_alignment=False)),
+    ):
+        assert [t.alignment for t in translations] == [None, None]
+        assert [t.text for t in translations] == [TARGETS[0], ""]
+    assert translator.translate(SOURCES[0], with_alignment=False).alignment is None
+
+
 def test_alternatives_are_the_n_best_with_the_translation_first(translator):
     translation = translator.translate(SOURCES[0], beam_size=4, n_best=3)
     alternatives = translation.alternatives
@@ -161,6 +172,11 @@ def test_scoring_prefers_the_right_target(translator):
     assert wrong < right < 0
 
 
+def test_scoring_cleans_both_sides(translator):
+    clean = translator.score(SOURCES[:1], TARGETS[:1])
+    assert translator.score([f" {SOURCES[0]} "], [f" {TARGETS[0]} \n"]) == clean
+
+
 def test_scoring_needs_as_many_targets_as_sources(translator):
     with pytest.raises(ValueError, match=r"as many sentences as `sources` \(2\), but has 1"):
         translator.score(["a", "b"], ["a"])
@@ -174,10 +190,10 @@ def test_an_unknown_search_setting_is_refused_with_a_suggestion(translator):
 
 
 def test_a_search_setting_out_of_range_is_refused(translator):
-    with pytest.raises(ConfigurationError, match=r"`search\.beam_size` must be at least 1"):
+    with pytest.raises(ConfigurationError, match=r"`search\.beam_size` must be from 1 to 10000"):
         translator.translate("x", beam_size=0)
-    with pytest.raises(ConfigurationError, match="`length_penalty_kind` must be one of"):
-        translator.translate("x", length_penalty_kind="linear")
+    with pytest.raises(ConfigurationError, match=r"`search\.length_penalty_kind` must be one of"):
+        translator.translate([], length_penalty_kind="linear")
 
 
 def test_none_keeps_the_recipes_setting(translator):
@@ -205,7 +221,7 @@ def test_auto_precision_needs_fast_hardware_and_a_record(
 
 
 def test_loading_refuses_what_is_out_of_range(tiny_directory):
-    with pytest.raises(ConfigurationError, match="`threads` must be at least 1, but is 0"):
+    with pytest.raises(ConfigurationError, match="`threads` must be from 1 to 4096, but is 0"):
         Translator.load(tiny_directory, threads=0)
     with pytest.raises(ConfigurationError, match="`precision` must be one of auto, float32"):
         Translator.load(tiny_directory, precision="float16")

@@ -16,6 +16,8 @@ from typing import Any
 
 from seq2seq.config import ConfigurationError, CorpusConfig, Recipe
 
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -95,9 +97,9 @@ def load_corpus(recipe: Recipe) -> Corpus:
         ConfigurationError: If a file or column is missing, unreadable, empty or does not match.
     """
     config = recipe.corpus
-    if config.train:
+    if config.train is not None:
         sets = _read_files(config, recipe.source_language, recipe.target_language)
-    elif config.hub:
+    elif config.hub is not None:
         sets = _read_hub(config, recipe.source_language, recipe.target_language)
     else:
         return _read_phrasebook(recipe.source_language, recipe.target_language)
@@ -144,11 +146,10 @@ def read_lines(path: str | Path) -> list[str]:
 
 def clean_sentence(sentence: str) -> str:
     """The sentence in NFC, control characters as spaces, without spaces at its ends."""
-    return _CONTROL.sub(" ", unicodedata.normalize("NFC", sentence)).strip(" ")
+    return CONTROL.sub(" ", unicodedata.normalize("NFC", sentence)).strip(" ")
 
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _DRAWN_SHARE, _DRAWN_MOST = 0.05, 2000
 
 # A set as it was read: its pairs without blank ones, and their report.
@@ -165,7 +166,7 @@ def _read_files(config: CorpusConfig, source: str, target: str) -> dict[str, _Se
     prefixes = {"train": config.train, "dev": config.dev, "test": config.test}
     sets = {}
     for name, given in prefixes.items():
-        if not given:
+        if given is None:
             continue
         sources: list[str] = []
         targets: list[str] = []
@@ -205,7 +206,7 @@ def _clean(sources: Sequence[str], targets: Sequence[str], *, where: str) -> _Se
         if has_source and has_target:
             kept.sources.append(source)
             kept.targets.append(target)
-            if _CONTROL.search(raw_source) or _CONTROL.search(raw_target):
+            if CONTROL.search(raw_source) or CONTROL.search(raw_target):
                 cleaned["control characters turned into spaces"] += 1
         elif has_source or has_target:
             dropped["with an empty target" if has_source else "with an empty source"] += 1

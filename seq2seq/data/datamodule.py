@@ -1,6 +1,5 @@
 """Serves encoded batches to Lightning, and continues an epoch where a checkpoint left it."""
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ from seq2seq.data.corpus import Corpus, CorpusReport
 from seq2seq.data.encoded import EncodedPairs, encode_corpus
 from seq2seq.data.sampler import TokenBatchSampler
 from seq2seq.data.tokenizer import Tokenizers
-
-log = logging.getLogger(__name__)
 
 
 class BatchLoader:
@@ -82,11 +79,7 @@ class TranslationDataModule(lightning.LightningDataModule):
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled training batches of this process."""
-        loader = self._loader(self._encode()[0], shuffle=True)
-        # Without a trainer somebody only asks for the length.
-        if self.trainer and loader.sampler.rank == 0:
-            log.info(describe(loader.sampler))
-        return loader
+        return self._loader(self._encode()[0], shuffle=True)
 
     def val_dataloader(self) -> BatchLoader:
         """Development batches of this process, always in the same order."""

@@ -96,7 +96,11 @@ class TokenBatchSampler:
 
     def padding_shares(self) -> tuple[float, float]:
         """Shares of padding among the source ids and the target ids of all processes' batches."""
-        return self._padding_share(self.source_lengths), self._padding_share(self.target_lengths)
+        batches = self._all_batches()
+        return (
+            _padding_share(batches, self.source_lengths),
+            _padding_share(batches, self.target_lengths),
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Where the sampler stands, with what its plan depends on."""
@@ -142,13 +146,13 @@ class TokenBatchSampler:
         order = np.lexsort((ties, difference, longer))
         return np.split(order, self._bounds[1:-1]) if len(order) else []
 
-    def _padding_share(self, lengths: np.ndarray) -> float:
-        batches = self._all_batches()
-        padded = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
-        return 1 - int(lengths.sum()) / padded if padded else 0.0
-
 
 _NOISE = 2.0  # pieces; more of it mixes batches better and pads more
+
+
+def _padding_share(batches: list[np.ndarray], lengths: np.ndarray) -> float:
+    padded = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
+    return 1 - int(lengths.sum()) / padded if padded else 0.0
 
 
 def _budget_bounds(costs: np.ndarray, batch_tokens: int) -> np.ndarray:

@@ -25,7 +25,7 @@ from seq2seq.config import (
     TokenizerConfig,
     choose,
 )
-from seq2seq.data.corpus import Pairs
+from seq2seq.data.corpus import CONTROL, Pairs
 
 # Kinds of tokenizer and the settings of SentencePiece's trainer that make them.
 TOKENIZERS: dict[str, dict[str, Any]] = {
@@ -182,7 +182,7 @@ class Tokenizer:
         plain = [token_id for token_id in self._checked(ids) if token_id not in _SILENT_IDS]
         text = self._processor.decode(plain).replace(_SPACE_MARK, " ")
         # Bytes of a network may come together as any character, also as a newline.
-        return _CONTROL.sub(" ", _ESCAPED.sub(lambda match: _UNESCAPE[match[0]], text))
+        return CONTROL.sub(" ", _ESCAPED.sub(lambda match: _UNESCAPE[match[0]], text))
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The piece of each id, `▁` for a space, `<0x0A>` for a byte, `</s>` for the end symbol.
@@ -238,7 +238,6 @@ _TRAINING_THREADS = 1  # also the fastest for corpora of this size
 _SILENT_IDS = frozenset((PAD_ID, BOS_ID, EOS_ID))
 _SPACE_MARK = "\u2581"  # SentencePiece writes it for a space and would read it as one
 _ESCAPE = "\ue000"  # of the private use area: rare, and unchanged by NFC
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _TO_ESCAPE = re.compile(f"[{_SPACE_MARK}{_ESCAPE}]")
 _UNESCAPE = {f"{_ESCAPE}\ue001": _SPACE_MARK, f"{_ESCAPE}\ue002": _ESCAPE}
 _ESCAPED = re.compile("|".join(_UNESCAPE))
@@ -247,7 +246,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def _prepare(sentence: str) -> str:
     text = unicodedata.normalize("NFC", sentence)
-    text = _SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text))
+    text = _SURROGATE.sub("\ufffd", CONTROL.sub(" ", text))
     return _TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], text)
 
 

@@ -14,7 +14,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from seq2seq.config import TrainingConfig
 from seq2seq.data.datamodule import BatchLoader
-from seq2seq.training.checkpoints import LAST_FILE, BestWeights, save_atomically
+from seq2seq.exits import INTERRUPTED
+from seq2seq.files import replacing
+from seq2seq.training.checkpoints import LAST_FILE, BestWeights
 from seq2seq.training.development import Development
 from seq2seq.training.module import TrainingError, TranslationModule
 from seq2seq.training.schedule import Schedule
@@ -22,6 +24,8 @@ from seq2seq.training.schedule import Schedule
 
 class TrainingInterrupted(TrainingError):
     """Somebody asked training to stop; a checkpoint has been saved."""
+
+    exit_code = INTERRUPTED
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,8 @@ class Evaluation(StepCallback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes back what a checkpoint kept."""
         self.history = state_dict["history"]
-        self.best.ranking = [tuple(entry) for entry in state_dict["ranking"]]
+        ranking = [tuple(entry) for entry in state_dict["ranking"]]
+        self.best.ranking = ranking[: self.best.capacity]  # which may be lower than before
 
     def _evaluate(self, trainer: Trainer, module: TranslationModule) -> None:
         module.close_window()
@@ -246,7 +251,8 @@ class LastCheckpoint(StepCallback):
             module.close_window()
             for logger in trainer.loggers:
                 logger.save()
-            save_atomically(trainer.save_checkpoint, self._path)
+            with replacing(self._path) as (part,):
+                trainer.save_checkpoint(part)
             self._best.prune()
             self._num_evaluations = len(self._evaluation.history)
             self._saved = time.monotonic()

@@ -1,29 +1,15 @@
 """Weights on disk: a checkpoint that resumes a run, the best weights so far, and their average."""
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 import torch
 from torch import Tensor
 
+from seq2seq.files import replacing
+
 LAST_FILE = "last.ckpt"
-
-
-def save_atomically(write: Any, path: Path) -> None:
-    """Calls `write` with a temporary path and moves the result to `path`.
-
-    Whoever is interrupted or looks meanwhile finds a whole file, old or new.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
@@ -32,7 +18,9 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in weights.items()
     }
-    save_atomically(lambda temporary: safetensors.torch.save_file(plain, temporary), path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as (part,):
+        safetensors.torch.save_file(plain, part)
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

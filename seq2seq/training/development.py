@@ -112,7 +112,8 @@ class Development:
             device=self._hardware.device,
             bfloat16=bfloat16,
         )
-        return [translation.text for translation in translator.translate(self.sources, **search)]
+        translations = translator.translate(self.sources, with_alignment=False, **search)
+        return [translation.text for translation in translations]
 
     def score(self, metric: str, translations: list[str]) -> Score:
         """Compares translations of the first sentences with the references."""

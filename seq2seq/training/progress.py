@@ -1,5 +1,6 @@
 """What training shows: a bar, a line per evaluation, and sample translations."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -41,6 +42,7 @@ class ProgressReport(StepCallback):
         self._clock = clock
         self._plan = plan
         self._samples_file = samples_file
+        self._samples_size = 0
         self._first_step = 0
         self._started = time.monotonic()
         self._console = console or Console(stderr=True)
@@ -58,6 +60,10 @@ class ProgressReport(StepCallback):
         super().on_train_start(trainer, pl_module)
         self._first_step = trainer.global_step
         self._started = time.monotonic()
+        if self._samples_file.exists():
+            # Evaluations past the checkpoint come again.
+            size = min(self._samples_size, self._samples_file.stat().st_size)
+            os.truncate(self._samples_file, size)
         if self._console.is_terminal:
             self._bar.add_task("", total=1.0, epoch="", numbers="")
             self._bar.start()
@@ -98,6 +104,15 @@ class ProgressReport(StepCallback):
         self._samples_file.parent.mkdir(parents=True, exist_ok=True)
         with open(self._samples_file, "a", encoding="utf-8") as file:
             print(describe_evaluation(entry), *samples, sep="\n", file=file)
+        self._samples_size = self._samples_file.stat().st_size
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"samples_size": self._samples_size}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes back what a checkpoint kept."""
+        self._samples_size = state_dict["samples_size"]
 
     def print(self, text: str) -> None:
         """Prints text as it is, above the bar."""

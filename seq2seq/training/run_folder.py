@@ -1,6 +1,7 @@
 """The folder of a run: who may use it, what stands in it, and whether it can be continued."""
 
 import dataclasses
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ import torch
 
 from seq2seq.config import ConfigurationError, Recipe
 from seq2seq.data.tokenizer import Tokenizer, Tokenizers
+from seq2seq.files import remove_parts, replacing
 from seq2seq.recipe_yaml import recipe_from_yaml, recipe_to_yaml
-from seq2seq.training.checkpoints import LAST_FILE, save_atomically
+from seq2seq.training.checkpoints import LAST_FILE
 
 # What `overwrite` deletes; whatever else stands in the folder is not ours.
 _OWN_FOLDERS = ("cache", "checkpoints", "logs", "translations")
@@ -50,6 +52,8 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.logs = path / "logs"
         self.cache = path / "cache"
+        self.new_cache = path / ".new_cache"
+        """A cache that `begin` moves to its place; without `begin` it vanishes with the lock."""
         self._recipe_file = path / "recipe.yaml"
         self.last_checkpoint = self.checkpoints / LAST_FILE
 
@@ -70,15 +74,15 @@ class RunFolder:
                 f"The run folder {self.path} cannot be written: {error.strerror}."
             ) from error
         with file:
-            try:
-                _lock(file.fileno())
-            except OSError:
+            if not _lock(file.fileno(), lock):
                 raise ConfigurationError(
                     f"The run folder {self.path} is in use by another training."
-                ) from None
+                )
             try:
+                shutil.rmtree(self.new_cache, ignore_errors=True)  # of a killed process
                 yield
             finally:
+                shutil.rmtree(self.new_cache, ignore_errors=True)
                 lock.unlink(missing_ok=True)
                 if is_new and not any(self.path.iterdir()):
                     self.path.rmdir()
@@ -88,18 +92,23 @@ class RunFolder:
 
         Raises:
             ConfigurationError: If it holds a run that is neither to be resumed nor overwritten,
-                or one that was made with another recipe.
+                or holds none to be resumed, or one that was made with another recipe.
         """
         if resume and overwrite:
             raise ConfigurationError("`--resume` and `--overwrite` exclude each other.")
-        if overwrite or not self._recipe_file.exists():
-            return
-        if not resume:
+        holds_run = self._recipe_file.exists()
+        if resume:
+            if not holds_run:
+                raise ConfigurationError(
+                    f"The run folder {self.path} holds no run to continue; start one without "
+                    f"`--resume`."
+                )
+            _check_same_run(self._read_recipe(), recipe)
+        elif holds_run and not overwrite:
             raise ConfigurationError(
                 f"The run folder {self.path} holds a run already; continue it with "
                 f"`--resume` or replace it with `--overwrite`."
             )
-        _check_same_run(recipe_from_yaml(self._recipe_file.read_text("utf-8")), recipe)
 
     def begin(self, recipe: Recipe, tokenizers: Tokenizers, *, overwrite: bool) -> None:
         """Makes it the folder of a run: from now on another one is refused.
@@ -109,12 +118,13 @@ class RunFolder:
         """
         if overwrite and self._recipe_file.exists():
             self._clear()
+        self._keep_new_cache()
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        remove_parts(self.checkpoints)
         self._save_tokenizers(tokenizers)
         if not (self.path / "model.safetensors").exists():  # else its `decode` section stays
-            text = recipe_to_yaml(recipe)
-            save_atomically(
-                lambda temporary: temporary.write_text(text, "utf-8"), self._recipe_file
-            )
+            with replacing(self._recipe_file) as (part,):
+                part.write_text(recipe_to_yaml(recipe), "utf-8")
 
     def load_tokenizers(self) -> Tokenizers | None:
         """The tokenizers that `begin` kept for a resumed run, or None."""
@@ -145,11 +155,29 @@ class RunFolder:
             ) from error
 
     def _save_tokenizers(self, tokenizers: Tokenizers) -> None:
-        if tokenizers.shared:
-            save_atomically(tokenizers.source.save, self.checkpoints / "shared.model")
-        else:
-            save_atomically(tokenizers.source.save, self.checkpoints / "source.model")
-            save_atomically(tokenizers.target.save, self.checkpoints / "target.model")
+        names = ("shared",) if tokenizers.shared else ("source", "target")
+        paths = [self.checkpoints / f"{name}.model" for name in names]
+        with replacing(*paths) as parts:
+            for part, tokenizer in zip(parts, (tokenizers.source, tokenizers.target), strict=False):
+                tokenizer.save(part)
+
+    def _keep_new_cache(self) -> None:
+        for entry in self.new_cache.glob("*"):
+            self.cache.mkdir(exist_ok=True)
+            if not (self.cache / entry.name).exists():  # else the same ids stand there
+                entry.rename(self.cache / entry.name)
+
+    def _read_recipe(self) -> Recipe:
+        try:
+            return recipe_from_yaml(self._recipe_file.read_text("utf-8"))
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self._recipe_file} cannot be read: {error.strerror}."
+            ) from error
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(f"{self._recipe_file}: the text is not UTF-8.") from error
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{self._recipe_file}: {error}") from error
 
     def _clear(self) -> None:
         for name in _OWN_FOLDERS:
@@ -181,13 +209,18 @@ def _differences(
             yield f"{prefix}{name}", old, now[name]
 
 
-def _lock(descriptor: int) -> None:
-    """Takes an exclusive lock that ends with the process, or raises OSError at once."""
-    if sys.platform == "win32":
-        import msvcrt
+def _lock(descriptor: int, path: Path) -> bool:
+    """Takes an exclusive lock on an open file that ends with the process; False if it cannot."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
 
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
 
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever held the lock a moment ago deleted the file: others would lock a new one.
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False

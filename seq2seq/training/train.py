@@ -17,12 +17,13 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 
-from seq2seq.config import Recipe, choose
+from seq2seq.config import Recipe, SearchConfig, choose
 from seq2seq.data.corpus import load_corpus
 from seq2seq.data.datamodule import TranslationDataModule, describe
 from seq2seq.data.tokenizer import TOKENIZERS, Tokenizers, train_tokenizers
 from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
 from seq2seq.devices import is_bfloat16_fast
+from seq2seq.evaluate import describe_search
 from seq2seq.model_directory import save_model_directory
 from seq2seq.models.encoder_decoder import EncoderDecoder, build_model
 from seq2seq.training.callbacks import (
@@ -96,8 +97,8 @@ def _train(recipe: Recipe, folder: RunFolder, *, resume: bool, overwrite: bool) 
     tokenizers = folder.load_tokenizers() if resume else None
     if tokenizers is None:
         tokenizers = train_tokenizers(corpus.train, recipe.tokenizer, seed=config.seed)
-    folder.begin(recipe, tokenizers, overwrite=overwrite)
-    data = TranslationDataModule(corpus, tokenizers, recipe, folder.cache)
+    cache = folder.cache if resume else folder.new_cache
+    data = TranslationDataModule(corpus, tokenizers, recipe, cache)
     torch.manual_seed(config.seed)
     network = build_model(
         recipe.model, tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size
@@ -109,9 +110,10 @@ def _train(recipe: Recipe, folder: RunFolder, *, resume: bool, overwrite: bool) 
         recipe=recipe,
         hardware=hardware,
     )
+    folder.begin(recipe, tokenizers, overwrite=overwrite)  # now that all settings have worked
     run = _fit(network, data, development, recipe, hardware, folder, resumed_step)
     averaged = _choose_weights(network, development, run.best, config.monitor)
-    scores, decode = _measure(network, development, hardware)
+    scores, decode = _measure(network, development, recipe.search, hardware)
     weights = network.state_dict()
     save_model_directory(folder.path, recipe, weights, tokenizers, scores=scores, extra=decode)
     last = run.history[-1]
@@ -207,7 +209,7 @@ def _choose_weights(
 
 
 def _measure(
-    network: EncoderDecoder, development: Development, hardware: Hardware
+    network: EncoderDecoder, development: Development, search: SearchConfig, hardware: Hardware
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Scores the development set with the search that the recipe asks for.
 
@@ -222,10 +224,22 @@ def _measure(
         low = development.translate(network, bfloat16=True, n_best=1)
         low_bleu = development.score("bleu", low)
         decode["dev_bleu_bfloat16"] = round(low_bleu.value, 3)
+        pairs = list(zip(translations, low, strict=True))
+        identical = sum(full == half for full, half in pairs) / len(pairs)
+        decode["dev_identical_bfloat16"] = round(identical, 4)
+        _say(
+            f"bfloat16: BLEU {low_bleu.value:.2f}, in float32 {bleu.value:.2f}; "
+            f"{identical:.1%} of the translations are identical"
+        )
         if abs(low_bleu.value - bleu.value) <= BFLOAT16_TOLERANCE:
             decode["bfloat16"] = True
             translations, bleu = low, low_bleu  # what users will get
-    scores = {"bleu": asdict(bleu), "chrf": asdict(development.score("chrf", translations))}
+    scores = {
+        "bleu": asdict(bleu),
+        "chrf": asdict(development.score("chrf", translations)),
+        "sentences": len(translations),
+        **describe_search(search, bfloat16=decode["bfloat16"]),
+    }
     return {"dev": scores}, decode
 
 

@@ -1,8 +1,9 @@
-import logging
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import lightning
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
@@ -11,7 +12,8 @@ from torch import Tensor, nn
 from seq2seq.config import ConfigurationError, CorpusConfig, Recipe, TrainingConfig
 from seq2seq.data.batch import Batch
 from seq2seq.data.corpus import Corpus, CorpusReport, Pairs
-from seq2seq.data.datamodule import TranslationDataModule
+from seq2seq.data.datamodule import TranslationDataModule, describe
+from seq2seq.data.sampler import TokenBatchSampler
 from seq2seq.data.tokenizer import Tokenizers
 
 
@@ -186,19 +188,26 @@ def test_a_resumed_run_sees_the_same_batches_in_the_same_order(
     assert torch.equal(resumed.weight, whole.weight)
 
 
+def test_an_epoch_is_described_in_one_line(data: TranslationDataModule) -> None:
+    line = describe(data.train_dataloader().sampler)
+    assert re.fullmatch(
+        r"240 training pairs in \d+ batches of up to 500 pieces; "
+        r"padding: [\d.]+% of the source, [\d.]+% of the target",
+        line,
+    )
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_the_share_of_padding_is_logged_once(
-    data: TranslationDataModule, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_training_plans_an_epoch_only_to_train_on_it(
+    data: TranslationDataModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with caplog.at_level(logging.INFO, logger="seq2seq"):
-        data.train_dataloader()
-        assert not own_messages(caplog)
-        make_trainer(tmp_path, enable_checkpointing=False).fit(Recorder(), data)
-    (message,) = own_messages(caplog)
-    assert message.startswith("240 training pairs in ")
-    assert "batches of up to 500 pieces; padding: " in message
-    assert message.endswith("% of the target")
+    plan = TokenBatchSampler._all_batches
+    planned = []
 
+    def count(sampler: TokenBatchSampler) -> list[np.ndarray]:
+        planned.append(sampler.epoch)
+        return plan(sampler)
 
-def own_messages(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.message for record in caplog.records if record.name.startswith("seq2seq")]
+    monkeypatch.setattr(TokenBatchSampler, "_all_batches", count)
+    make_trainer(tmp_path, enable_checkpointing=False, limit_val_batches=0).fit(Recorder(), data)
+    assert planned == [0, 1, 2]

@@ -129,6 +129,20 @@ def test_padding_is_little_and_counted_as_it_is() -> None:
     assert 0 < target_share < 0.05
 
 
+def test_padding_of_both_sides_is_counted_in_one_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = TokenBatchSampler._all_batches
+    sampler = TokenBatchSampler(*random_lengths(300), 200)
+    planned = []
+
+    def count(sampler: TokenBatchSampler) -> list[np.ndarray]:
+        planned.append(sampler.epoch)
+        return plan(sampler)
+
+    monkeypatch.setattr(TokenBatchSampler, "_all_batches", count)
+    sampler.padding_shares()
+    assert planned == [0]
+
+
 def test_a_pair_longer_than_the_budget_is_a_batch_of_its_own() -> None:
     sampler = TokenBatchSampler(np.array([3, 90, 4]), np.array([3, 5, 4]), 20)
     assert sorted(sorted(batch.tolist()) for batch in sampler) == [[0, 2], [1]]

@@ -5,7 +5,6 @@ from seq2seq.training.checkpoints import (
     BestWeights,
     average_weights,
     load_weights,
-    save_atomically,
     save_weights,
 )
 
@@ -48,18 +47,18 @@ def test_weights_survive_a_file_also_tied_and_transposed_ones(tmp_path):
     assert all(torch.equal(loaded[name], tensor) for name, tensor in weights.items())
 
 
-def test_a_failing_write_leaves_the_old_file_and_no_other(tmp_path):
-    path = tmp_path / "last.ckpt"
-    path.write_text("old")
+def test_weights_are_on_the_disk_before_they_take_their_place(tmp_path, monkeypatch):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, {"w": torch.zeros(3)})
 
-    def write(temporary):
-        temporary.write_text("half")
+    def fail(descriptor):
         raise OSError("disk full")
 
+    monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(OSError, match="disk full"):
-        save_atomically(write, path)
-    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
-    assert path.read_text() == "old"
+        save_weights(path, {"w": torch.ones(3)})
+    assert load_weights(path)["w"].tolist() == [0.0] * 3
+    assert [file.name for file in tmp_path.iterdir()] == ["w.safetensors"]
 
 
 def test_the_best_weights_are_kept_and_the_others_pruned(tmp_path):

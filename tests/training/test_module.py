@@ -64,7 +64,13 @@ def test_no_clipping_leaves_the_gradients(batch):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_matrices_decay_and_biases_do_not(optimizer):
-    module = make_module(optimizer=optimizer, weight_decay=0.1, schedule="constant", warmup_steps=0)
+    module = make_module(
+        optimizer=optimizer,
+        weight_decay=0.1,
+        schedule="constant",
+        warmup_steps=0,
+        learning_rate=1e-3,
+    )
     configured = module.configure_optimizers()["optimizer"]
     before = {name: parameter.clone() for name, parameter in module.named_parameters()}
     for parameter in module.parameters():

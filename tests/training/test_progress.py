@@ -34,7 +34,7 @@ def test_an_evaluation_is_one_line():
 
 @pytest.fixture
 def make_progress(tmp_path):
-    def make(terminal, **training):
+    def make(terminal=False, **training):
         development = SimpleNamespace(sources=["ein [b]Hund", "b"], references=["a dog", "B"])
         progress = ProgressReport(
             development,
@@ -77,3 +77,25 @@ def test_off_a_terminal_there_is_the_line_only(make_progress, tmp_path):
     assert (tmp_path / "logs" / "samples.txt").read_text() == (
         f"{LINE}\n  source:    ein [b]Hund\n  reference: a dog\n  output:    a [b]dog\n\n"
     )
+
+
+def test_evaluations_past_the_checkpoint_stand_once(make_progress, tmp_path):
+    file = tmp_path / "logs" / "samples.txt"
+    first, _ = make_progress()
+    first.report({**ENTRY, "step": 30}, ["a", "B"])
+    state = first.state_dict()
+    first.report({**ENTRY, "step": 40}, ["ä", "B"])  # and then the power fails
+    straight = file.read_text("utf-8")
+    resumed, _ = make_progress()
+    resumed.load_state_dict(state)
+    resumed.on_train_start(SimpleNamespace(global_step=30), None)
+    resumed.report({**ENTRY, "step": 40}, ["ä", "B"])
+    assert file.read_text("utf-8") == straight
+
+
+def test_a_run_that_starts_again_has_new_samples(make_progress, tmp_path):
+    make_progress()[0].report(ENTRY, ["a", "B"])
+    again, _ = make_progress()
+    again.on_train_start(SimpleNamespace(global_step=0), None)
+    again.report(ENTRY, ["a", "B"])
+    assert (tmp_path / "logs" / "samples.txt").read_text().count("output:") == 1

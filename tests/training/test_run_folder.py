@@ -52,12 +52,47 @@ def test_overwrite_of_a_folder_without_a_run_deletes_nothing(tmp_path, recipe, t
     assert (tmp_path / "README.md").read_text() == "mine"
 
 
-def test_resume_of_a_new_folder_starts_a_run(tmp_path, recipe):
-    folder = RunFolder(tmp_path / "new")
-    with folder.locked():
+def test_resume_of_a_folder_without_a_run_is_refused(tmp_path, recipe):
+    folder = RunFolder(tmp_path / "typo")
+    message = "run folder .*typo holds no run to continue; start one without `--resume`"
+    with pytest.raises(ConfigurationError, match=message), folder.locked():
         folder.check(recipe, resume=True, overwrite=False)
-        assert folder.find_checkpoint() == 0
-        assert folder.load_tokenizers() is None
+    assert not folder.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"name: \xff\n", "recipe.yaml: the text is not UTF-8"),
+        (b"name: [\n", "recipe.yaml: line 2: "),
+        (b"\x00", "recipe.yaml: the text is no YAML"),
+        (b"model: 3\n", "recipe.yaml: `model` must be a mapping of keys"),
+    ],
+)
+def test_resume_names_a_damaged_recipe(folder, recipe, content, message):
+    (folder.path / "recipe.yaml").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=message):
+        folder.check(recipe, resume=True, overwrite=False)
+
+
+def test_what_a_killed_process_left_is_removed(folder, recipe, tiny_tokenizers):
+    stale = folder.checkpoints / ".last.ckpt.123.part"
+    stale.write_text("half")
+    with folder.locked():
+        folder.begin(recipe, tiny_tokenizers, overwrite=False)
+    assert not stale.exists()
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_a_new_cache_stays_only_if_the_run_begins(folder, recipe, tiny_tokenizers, begins):
+    folder.cache.mkdir()
+    (folder.cache / "old").mkdir()
+    with folder.locked():
+        (folder.new_cache / "new").mkdir(parents=True)
+        if begins:
+            folder.begin(recipe, tiny_tokenizers, overwrite=True)
+    assert [entry.name for entry in folder.cache.iterdir()] == ["new" if begins else "old"]
+    assert not folder.new_cache.exists()
 
 
 def test_a_run_that_never_began_leaves_no_folder(tmp_path):
@@ -102,6 +137,21 @@ def test_a_folder_in_use_is_refused(folder):
                 pass
     with folder.locked():
         pass
+
+
+@pytest.mark.parametrize("another_came", [True, False])
+def test_a_lock_on_a_deleted_file_keeps_nobody_out(folder, monkeypatch, another_came):
+    lock = folder.path / ".lock"
+
+    def flock(*arguments):
+        """Before we lock it, its owner deletes the file and somebody else makes a new one."""
+        lock.rename(folder.path / "deleted")
+        if another_came:
+            lock.touch()
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(ConfigurationError, match="in use by another training"), folder.locked():
+        pytest.fail("two are in the folder")
 
 
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
