@@ -3,7 +3,6 @@
 The figure is SVG with real text, so that any script shows in the fonts of whoever looks at it.
 """
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -13,6 +12,7 @@ from seq2seq.translator import Translation
 
 _CELL = 36  # pixels
 _LABEL_SIZE = 15  # pixels; a wide (Korean, Japanese) letter takes about that much
+_TITLE_SIZE = 16  # pixels
 _LEGEND_STEPS = 5
 
 
@@ -47,9 +47,9 @@ def draw_alignment(alignment: Alignment, title: str) -> str:
     left = 40 + _text_width(alignment.target_pieces)
     top = 92 + _text_width(alignment.source_pieces)
     columns, rows = len(alignment.source_pieces), len(alignment.target_pieces)
-    title_lines = textwrap.wrap(title, max(24, (left + columns * _CELL) // 9))
-    top += 20 * (len(title_lines) - 1)
     width = max(left + columns * _CELL + 24, 360)
+    title_lines = _wrap(title, width - 32)
+    top += 20 * (len(title_lines) - 1)
     height = top + rows * _CELL + 84
     middle = left + columns * _CELL / 2
     body = [
@@ -85,6 +85,17 @@ viewBox="0 0 $width $height" role="img" aria-label="$title">
 $body
 </svg>
 """)
+
+
+def _wrap(text: str, width: float) -> list[str]:
+    """Breaks a title at spaces so that each line fits, as far as single words do."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and _text_width([f"{lines[-1]} {word}"], _TITLE_SIZE) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
 
 
 def _title(lines: Sequence[str]) -> Iterator[str]:
@@ -132,10 +143,9 @@ def _text(x: float, y: float, text: str, kind: str, anchor: str) -> str:
     return f'<text x="{x}" y="{y}" class="{kind}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def _text_width(pieces: Sequence[str]) -> int:
-    """Pixels that the longest label takes, a little more rather than less."""
+def _text_width(texts: Sequence[str], size: int = _LABEL_SIZE) -> int:
+    """Pixels that the longest text takes, a little more rather than less."""
     widths = [
-        sum(1.0 if ord(letter) > 0x1100 else 0.62 for letter in piece) * _LABEL_SIZE
-        for piece in pieces
+        sum(1.0 if ord(letter) > 0x1100 else 0.62 for letter in text) * size for text in texts
     ]
     return int(max(widths, default=0)) + 12

@@ -1,5 +1,9 @@
 """The embedded corpus: sizes, splits, unseen pairs, translations that never disagree."""
 
+import hashlib
+import os
+import subprocess
+import sys
 import unicodedata
 from collections import Counter
 from itertools import pairwise
@@ -112,7 +116,19 @@ def test_reserved_pairs_do_not_depend_on_the_seed():
 
 
 def test_the_same_seed_gives_the_same_corpus(phrasebook):
-    assert load_phrasebook(1) == phrasebook
+    code = (
+        "import hashlib; from seq2seq.data.phrasebook.corpus import load_phrasebook;"
+        "print(hashlib.sha256(repr(load_phrasebook(1)).encode()).hexdigest())"
+    )
+    # Another process, whose sets and dictionaries of text have another order.
+    other = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONHASHSEED": "12345"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert other.stdout.strip() == hashlib.sha256(repr(phrasebook).encode()).hexdigest()
 
 
 def test_another_seed_gives_another_corpus(phrasebook):

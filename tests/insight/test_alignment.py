@@ -63,3 +63,13 @@ def test_nothing_is_drawn_outside_the_picture(alignment: Alignment) -> None:
         if "x" in element.attrib:
             assert 0 <= float(element.attrib["x"]) <= width
             assert 0 <= float(element.attrib["y"]) <= height
+
+
+def test_a_long_title_is_broken_into_lines_that_fit(alignment: Alignment) -> None:
+    figure = ElementTree.fromstring(
+        draw_alignment(alignment, "그들은 강에서 낚시했다. → They fished")
+    )
+    title = [e.text or "" for e in figure.iter(f"{SVG}text") if e.attrib["class"] == "title"]
+    assert " ".join(title) == "그들은 강에서 낚시했다. → They fished"
+    assert len(title) > 1
+    assert all(8 * len(line) <= float(figure.attrib["width"]) for line in title)
