@@ -36,7 +36,7 @@ def main() -> None:
     axes.set_ylabel("BLEU (sacreBLEU)")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    axes.legend(title="run")
+    axes.legend(title="run", loc="lower right")
     figure.savefig(
         arguments.output, metadata={"Date": None} if arguments.output.suffix == ".svg" else None
     )
