@@ -88,15 +88,14 @@ def train_and_report(
         overwrite: Delete the run that stands in the folder.
         runs_dir: Where the folder of the run is made.
     """
-    from seq2seq.data.corpus import load_corpus
     from seq2seq.evaluate import evaluate_set, print_results, write_translations
     from seq2seq.model_directory import update_scores
     from seq2seq.training.train import train
     from seq2seq.translator import Translator
 
-    path = train(recipe, Path(runs_dir) / recipe.name, resume=resume, overwrite=overwrite).path
+    trained = train(recipe, Path(runs_dir) / recipe.name, resume=resume, overwrite=overwrite)
+    path, corpus = trained.path, trained.corpus
     translator = Translator.load(path, recipe.training.device, threads=recipe.training.threads)
-    corpus = load_corpus(recipe)
     results = {
         name: evaluate_set(translator, pairs.sources, pairs.targets)
         for name, pairs in {"test": corpus.test, **corpus.extra_tests}.items()

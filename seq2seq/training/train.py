@@ -18,7 +18,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 
 from seq2seq.config import Recipe, SearchConfig, choose
-from seq2seq.data.corpus import load_corpus
+from seq2seq.data.corpus import Corpus, load_corpus
 from seq2seq.data.datamodule import TranslationDataModule, describe
 from seq2seq.data.tokenizer import TOKENIZERS, Tokenizers, train_tokenizers
 from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
@@ -52,6 +52,8 @@ class TrainingResult:
 
     path: Path
     """The model directory, which is the run folder."""
+    corpus: Corpus
+    """What was read to train and evaluate; its test sets are untouched."""
     scores: dict[str, Any]
     """Development scores, as `scores.json` has them."""
     history: list[dict[str, Any]]
@@ -118,7 +120,13 @@ def _train(recipe: Recipe, folder: RunFolder, *, resume: bool, overwrite: bool) 
     save_model_directory(folder.path, recipe, weights, tokenizers, scores=scores, extra=decode)
     last = run.history[-1]
     return TrainingResult(
-        folder.path, scores, run.history, averaged, steps=last["step"], minutes=last["minutes"]
+        folder.path,
+        corpus,
+        scores,
+        run.history,
+        averaged,
+        steps=last["step"],
+        minutes=last["minutes"],
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import random
 import unicodedata
 from collections import Counter, defaultdict
@@ -55,7 +54,6 @@ class PhrasebookPair:
     alignment: tuple[tuple[int, int], ...] = ()
 
 
-@functools.cache  # a run asks twice, to train and to evaluate
 def load_phrasebook(seed: int = 1) -> dict[str, list[PhrasebookPair]]:
     """The corpus by split, the same for the same seed.
 

@@ -66,7 +66,7 @@ def draft(
     )
 
 
-def _tell(draw: Draw, action: Action, tense: str, time_tense: str, *grains: str) -> Draft:
+def tell(draw: Draw, action: Action, tense: str, time_tense: str, *grains: str) -> Draft:
     """Subject, time, action."""
     subject = draw.subject(action)
     when, when_english = time_words(draw.maybe_time(time_tense, action, *grains))
@@ -82,37 +82,37 @@ def _tell(draw: Draw, action: Action, tense: str, time_tense: str, *grains: str)
 
 def past_action(draw: Draw) -> Draft:
     """어제 도서관에서 책을 읽었다."""
-    return _tell(draw, draw.action(), "past", "past")
+    return tell(draw, draw.action(), "past", "past")
 
 
 def past_long_ago(draw: Draw) -> Draft:
     """작년에 자동차를 샀다."""
-    return _tell(draw, draw.action("long"), "past", "past", "long")
+    return tell(draw, draw.action("long"), "past", "past", "long")
 
 
 def past_without_object(draw: Draw) -> Draft:
     """어제 공원에서 산책했다."""
-    return _tell(draw, draw.intransitive(), "past", "past")
+    return tell(draw, draw.intransitive(), "past", "past")
 
 
 def present_habit(draw: Draw) -> Draft:
     """매일 신문을 읽는다."""
-    return _tell(draw, draw.action("habit", habit=True), "present", "habit")
+    return tell(draw, draw.action("habit", habit=True), "present", "habit")
 
 
 def habit_without_object(draw: Draw) -> Draft:
     """주말마다 수영한다."""
-    return _tell(draw, draw.intransitive("habit"), "present", "habit")
+    return tell(draw, draw.intransitive("habit"), "present", "habit")
 
 
 def future_action(draw: Draw) -> Draft:
     """내일 편지를 쓸 것이다."""
-    return _tell(draw, draw.action(without=_UNPLANNED), "future", "future", *_SOON)
+    return tell(draw, draw.action(without=_UNPLANNED), "future", "future", *_SOON)
 
 
 def future_without_object(draw: Draw) -> Draft:
     """이번 주말에 집에서 쉴 것이다."""
-    return _tell(draw, draw.intransitive("wish"), "future", "future")
+    return tell(draw, draw.intransitive("wish"), "future", "future")
 
 
 def frequency(draw: Draw) -> Draft:
@@ -133,7 +133,7 @@ def frequency(draw: Draw) -> Draft:
 def manner(draw: Draw) -> Draft:
     """어제 혼자 영화를 보았다."""
     action = draw.action(adverb=1, place=0.5, verb=_has_manner)
-    return _tell(draw, action, "past", "past")
+    return tell(draw, action, "past", "past")
 
 
 def past_negative(draw: Draw) -> Draft:
@@ -446,7 +446,7 @@ def described_object(draw: Draw) -> Draft:
     noun = draw_object(action)
     adjective = draw.adjective(qualities(noun))
     action = draw.with_object(action, described(noun, adjective))
-    return _tell(draw, action, "past", "past")
+    return tell(draw, action, "past", "past")
 
 
 def animal_action(draw: Draw) -> Draft:

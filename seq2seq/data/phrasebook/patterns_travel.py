@@ -9,7 +9,7 @@ from seq2seq.data.phrasebook import english
 from seq2seq.data.phrasebook.draw import Draw
 from seq2seq.data.phrasebook.korean import Predicate
 from seq2seq.data.phrasebook.lexicon import Noun, Verb, motion_verbs, nouns_of
-from seq2seq.data.phrasebook.patterns_events import draft, draw_object
+from seq2seq.data.phrasebook.patterns_events import draft, draw_object, tell
 from seq2seq.data.phrasebook.patterns_states import KINDS, count
 from seq2seq.data.phrasebook.phrases import (
     Action,
@@ -252,17 +252,7 @@ def counted_request(draw: Draw) -> Draft:
 
 
 def _with_count(draw: Draw, tense: str) -> Draft:
-    action = _counted_action(draw, _COUNTED_VERBS)
-    subject = draw.subject(action)
-    when, when_english = time_words(draw.maybe_time(tense, action))
-    return draft(
-        subject.topic + when + action.korean,
-        Predicate(action.verb.korean),
-        subject.english_words + finite(subject, action, tense) + when_english,
-        subject=subject,
-        actions=[action],
-        tense=tense,
-    )
+    return tell(draw, _counted_action(draw, _COUNTED_VERBS), tense, tense)
 
 
 def _counted_action(draw: Draw, verbs: frozenset[str]) -> Action:
