@@ -4,10 +4,6 @@ Corpus: the embedded phrasebook, made by a grammar and a lexicon of this project
 downloaded. Besides `test`, the set `test_unseen` holds combinations of words that never stand
 together in the training pairs.
 Licence: Apache-2.0.
-Result: BLEU 94.8, chrF2 97.5 on test, BLEU 86.1, chrF2 93.0 on test_unseen after 2.4 minutes on two
-cores of an AMD EPYC with AVX512-BF16, beam 5
-(BLEU|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0;
-chrF2|nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|version:2.6.0).
 """
 
 from seq2seq import CorpusConfig, ModelConfig, Recipe, TokenizerConfig, TrainingConfig, run

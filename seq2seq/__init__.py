@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seq2seq.config import ConfigurationError as ConfigurationError
     from seq2seq.config import CorpusConfig as CorpusConfig
+    from seq2seq.config import FilterConfig as FilterConfig
     from seq2seq.config import ModelConfig as ModelConfig
     from seq2seq.config import Recipe as Recipe
     from seq2seq.config import SearchConfig as SearchConfig
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ConfigurationError": "config",
     "CorpusConfig": "config",
+    "FilterConfig": "config",
     "ModelConfig": "config",
     "Recipe": "config",
     "SearchConfig": "config",

@@ -109,6 +109,64 @@ def translate(
         _note(num_truncated, "reached the maximum length, so their translations are cut off.")
 
 
+def evaluate(
+    model: str,
+    *,
+    source: str,
+    reference: str,
+    against: str | None = None,
+    output: str | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    threads: int | None = None,
+    quiet: bool = False,
+    search: Mapping[str, Any],
+) -> None:
+    """Translates a file, scores it against references and says where the translations fail.
+
+    Args:
+        model: The model directory.
+        source: File of source sentences, one per line.
+        reference: File of their translations by people, as many lines.
+        against: Another model directory, or a file with the translations of another system; the
+            paired bootstrap says whether one of the two is better.
+        output: File for the translations with their scores, a JSON object per line.
+        device: auto, cpu, cuda or cuda:N.
+        precision: auto is bfloat16 where it is fast and was found to lose no quality.
+        threads: Processor threads; as many as cores if not given.
+        quiet: Print no progress on standard error.
+        search: Settings in place of the recipes' of both models.
+    """
+    dataclasses.replace(SearchConfig(beam_size=LARGEST_BEAM), **search)  # before anything is loaded
+    from seq2seq.evaluate import evaluate_set, measure_other, read_test_pairs, read_word_counts
+    from seq2seq.show_evaluation import print_comparisons, print_evaluation
+    from seq2seq.translator import Translator
+
+    pairs = read_test_pairs(source, reference)
+    load = functools.partial(Translator.load, device=device, precision=precision, threads=threads)
+    translator = load(model)
+    word_counts = read_word_counts(model, translator.recipe.source_language)
+    with contextlib.ExitStack() as stack:
+        output_file = None if output is None else stack.enter_context(open_output(output))
+        with _progress(quiet, source, source) as advance:  # the terminal is not used otherwise
+            other = against and measure_other(
+                against, translator, pairs, load=load, advance=advance, **search
+            )
+            result = evaluate_set(
+                translator,
+                pairs.sources,
+                pairs.targets,
+                word_counts=word_counts,
+                advance=advance,
+                **search,
+            )
+        if output_file is not None:
+            output_file.write(result.to_jsonl())
+    print_evaluation(result, model, source)
+    if against and other:
+        print_comparisons(result.statistics, other, names=(model, against))
+
+
 def score(
     model: str,
     *,
@@ -118,7 +176,10 @@ def score(
     precision: Precision = "auto",
     threads: int | None = None,
 ) -> None:
-    """Prints the natural-log probability of each line of a file as translation of another's.
+    """Prints how probable each line of a file is as translation of another's, and its perplexity.
+
+    Columns: natural-log probability, and perplexity per piece, its end symbol counted. A line on
+    standard error sums the corpus up.
 
     Args:
         model: The model directory.
@@ -128,20 +189,31 @@ def score(
         precision: auto is bfloat16 where it is fast and was found to lose no quality.
         threads: Processor threads; as many as cores if not given.
     """
-    from seq2seq.data.corpus import read_lines
+    from seq2seq.data.readers import read_lines
 
     sources, targets = read_lines(source), read_lines(target)
     if len(sources) != len(targets):
         raise ConfigurationError(
             f"{source} has {len(sources)} lines, but {target} has {len(targets)}."
         )
-    from seq2seq.translator import Translator
+    from seq2seq.languages import is_unspaced
+    from seq2seq.translator import TargetScore, Translator
 
     translator = Translator.load(model, device, precision, threads)
+    corpus = TargetScore()
     for first in range(0, len(sources), _SCORE_WINDOW):
         window = slice(first, first + _SCORE_WINDOW)
-        for log_probability in translator.score(sources[window], targets[window]):
-            print(f"{log_probability:.6f}")
+        for scored in translator.score_targets(sources[window], targets[window]):
+            print(f"{scored.log_probability:.6f}\t{scored.perplexity:.4f}")
+            corpus += scored
+    if corpus.num_pieces:
+        word = "character" if is_unspaced(translator.recipe.target_language) else "word"
+        print(
+            f"seq2seq: {corpus.num_pieces:,} pieces, log-probability {corpus.log_probability:.4f}, "
+            f"perplexity {corpus.perplexity:.4f} per piece, "
+            f"{corpus.word_perplexity:.4f} per {word}",
+            file=sys.stderr,
+        )
 
 
 def inspect_sentence(
@@ -177,11 +249,23 @@ def inspect_sentence(
     print(f"alignment: {output}")
 
 
+def report(runs: list[str], *, output: str | None = None) -> None:
+    """Writes the report of a run, or of several side by side, as one HTML page.
+
+    Args:
+        runs: Folders of runs, one or more.
+        output: File to write instead of RUN/report.html, or of report.html for several runs.
+    """
+    from seq2seq.report import write_report
+
+    print(f"report: {write_report(runs, output)}")
+
+
 def _train(argv: Sequence[str]) -> None:
     """Trains a translator from a recipe or from two files, evaluates it and prints the scores."""
     from seq2seq.recipe import run_with_options
 
-    run_with_options(Recipe(), argv, command="seq2seq train", derive_name=True)
+    run_with_options(Recipe(), argv, command="seq2seq train", from_scratch=True)
 
 
 def _command(name: str, function: Callable[..., None]) -> Callable[[Sequence[str]], None]:
@@ -216,8 +300,10 @@ def _command(name: str, function: Callable[..., None]) -> Callable[[Sequence[str
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": _train,
     "translate": _command("translate", translate),
+    "evaluate": _command("evaluate", evaluate),
     "score": _command("score", score),
     "inspect": _command("inspect", inspect_sentence),
+    "report": _command("report", report),
 }
 _SCORE_WINDOW = 1024
 

@@ -47,16 +47,47 @@ def check_threads(threads: int, *, field: str) -> None:
 
 
 @dataclass(frozen=True)
+class FilterConfig:
+    """Which training pairs are left out, each counted; development and test sets stay whole."""
+
+    max_characters: int | None = None
+    """Longest source or target in characters."""
+    max_ratio: float | None = None
+    """Most that the ratio of target to source characters may differ from that of the whole corpus,
+    as a factor: 3 drops targets three times longer, or shorter, than is usual."""
+    duplicates: bool = False
+    """Drops pairs that stand in the corpus already."""
+    identical: bool = False
+    """Drops pairs whose sides are the same text."""
+    script: float | None = None
+    """Least share of letters in the script of the language (Hangul, Kana and Han, Latin ...)."""
+    language: bool = False
+    """Drops pairs whose sides are in other languages; needs the extra `language`."""
+
+    def __post_init__(self) -> None:
+        if self.max_characters is not None:
+            _at_least("corpus.filters.max_characters", self.max_characters, 1)
+        if self.max_ratio is not None and not self.max_ratio > 1:
+            raise ConfigurationError(
+                f"`corpus.filters.max_ratio` must be above 1, but is {shown(self.max_ratio)}."
+            )
+        if self.script is not None:
+            _within("corpus.filters.script", self.script, 0, 1)
+
+
+@dataclass(frozen=True)
 class CorpusConfig:
     """Where the sentence pairs come from: the embedded phrasebook, files, or the datasets hub."""
 
     embedded: Literal["phrasebook"] | None = None
     """A corpus that ships with the package; used when neither files nor a hub id are given."""
     train: str | list[str] | None = None
-    """Path before the language suffix: `my/train` reads my/train.de and my/train.en (or .gz)."""
-    dev: str | None = None
+    """Path before the language suffix: `my/train` reads my/train.de and my/train.en (or .gz); or
+    one table, my/train.tsv, .csv, .jsonl (or .gz) or .parquet; or a list of such. A slice at the
+    end, `my/dev[:500]` or `my/dev[50%:]`, takes a part of the pairs."""
+    dev: str | list[str] | None = None
     """Like `train`; without it, development pairs are drawn from the training pairs by seed."""
-    test: str | None = None
+    test: str | list[str] | None = None
     """Like `train`; without it, test pairs are drawn from the training pairs by seed."""
     hub: str | None = None
     """Id of a data set on the datasets hub, or a local folder of the same layout."""
@@ -64,20 +95,32 @@ class CorpusConfig:
     """Configuration (subset) of the hub data set."""
     hub_revision: str | None = None
     """Branch, tag or commit of the hub data set."""
+    streaming: bool = False
+    """Reads the hub data set row by row without storing it; `max_pairs` ends the reading early."""
     source_column: str | None = None
-    """Column of the source sentences in the hub data set; the source language if not given."""
+    """Column of the source sentences in a table or a hub data set, the source language if not
+    given; a number, such as 1, for a column of a .tsv or .csv without a header."""
     target_column: str | None = None
-    """Column of the target sentences in the hub data set; the target language if not given."""
+    """Column of the target sentences; the target language if not given."""
     train_split: str = "train"
     """Training split of the hub data set."""
     dev_split: str = "validation"
     """Development split of the hub data set."""
     test_split: str = "test"
     """Test split of the hub data set."""
+    max_pairs: int | None = None
+    """Training pairs that are read at most, the first ones."""
+    remove_spaces: Literal["source", "target", "both"] | None = None
+    """Side whose spaces are removed at load: for Japanese or Chinese that comes tokenised."""
     max_length: int = 200
     """Longest source or target in pieces; longer training pairs are dropped and counted."""
+    filters: FilterConfig = field(default_factory=FilterConfig)
 
     def __post_init__(self) -> None:
+        if self.max_pairs is not None:
+            _at_least("corpus.max_pairs", self.max_pairs, 1)
+        if self.streaming and self.hub is None:
+            raise ConfigurationError("`corpus.streaming` needs `corpus.hub`.")
         _at_least("corpus.max_length", self.max_length, 1)
         for name in (setting.name for setting in fields(self)):
             value = getattr(self, name)
@@ -99,7 +142,7 @@ class TokenizerConfig:
     """SentencePiece models of both sides."""
 
     kind: str = "unigram"
-    """Model of SentencePiece: unigram or bpe."""
+    """Model of SentencePiece: unigram, bpe, character, byte or word."""
     vocabulary_size: int | None = None
     """Pieces of each model, the four special ones and the byte pieces included; chosen from the
     amount of text, at most 8,000, if not given."""
@@ -109,8 +152,18 @@ class TokenizerConfig:
     """Characters outside the vocabulary become bytes instead of the unknown symbol."""
     character_coverage: float = 0.9995
     """Share of the characters of the training text that get pieces of their own."""
+    sampling: float = 0.0
+    """Subword regularisation in training, 0 for none: with unigram the smoothing of the sampled
+    segmentations, about 0.2 and wilder when smaller (Kudo, 2018); with bpe the share of merges left
+    out, about 0.1 (Provilkov et al., 2020)."""
 
     def __post_init__(self) -> None:
+        _within("tokenizer.sampling", self.sampling, 0.0, 1.0)
+        if self.sampling and self.kind not in ("unigram", "bpe"):
+            raise ConfigurationError(
+                f"`tokenizer.sampling` needs `tokenizer.kind` unigram or bpe, "
+                f"but `tokenizer.kind` is {shown(self.kind)}."
+            )
         if self.vocabulary_size is not None:
             _within("tokenizer.vocabulary_size", self.vocabulary_size, 8, 1_000_000)
         _within("tokenizer.character_coverage", self.character_coverage, 0.9, 1.0)
@@ -198,7 +251,7 @@ class TrainingConfig:
     average_best: int = 3
     """Best checkpoints whose average is kept if it is better on the development set."""
     dev_sentences: int = 1000
-    """Development pairs translated at each evaluation, the first ones; the loss uses all."""
+    """Development pairs translated at each evaluation, spread evenly; the loss uses all."""
     samples: int = 3
     """Sample translations printed at each evaluation."""
     checkpoint_minutes: float = 2.0

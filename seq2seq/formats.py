@@ -5,6 +5,7 @@ To add a format, write a subclass of `Format` and one line of `FORMATS`.
 
 import json
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from seq2seq.config import ConfigurationError
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 _CONTROL_IN_COLUMNS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f]")  # a tab parts columns
 # Control characters that `json` leaves, and lone surrogates, which are no text in UTF-8.
 _UNFIT_FOR_JSON = re.compile("[\x7f-\x9f\ud800-\udfff]")
+
+
+def json_line(values: Mapping[str, Any]) -> str:
+    """An object as one line that holds no control characters."""
+    text = json.dumps(values, ensure_ascii=False)
+    return _UNFIT_FOR_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 class Format:
@@ -94,8 +101,7 @@ class Jsonl(Format):
                 for a in translation.alternatives
             ],
         }
-        text = json.dumps(values, ensure_ascii=False)
-        return _UNFIT_FOR_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+        return json_line(values)
 
 
 FORMATS: dict[str, Format] = {"text": Text(), "tsv": Tsv(), "jsonl": Jsonl()}

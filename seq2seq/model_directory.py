@@ -1,7 +1,8 @@
 """Saves and loads a whole translator, recipe, weights and tokenizers, as one folder.
 
     recipe.yaml         format_version, the whole recipe, and `decode`: what was measured at the end
-                        of training about decoding, such as `bfloat16: true`
+                        of training about decoding, such as `bfloat16: true`, and the pieces of the
+                        `longest_source` that was learnt from
     model.safetensors   the weights in float32, one entry per tensor, tied ones once
     shared.model        the SentencePiece model of both sides, or source.model and target.model
     scores.json         scores of development and test sets; for people and reports, never needed
@@ -56,7 +57,8 @@ class LoadedModel:
     """In evaluation mode, float32, in main memory."""
     tokenizers: Tokenizers
     decode: Mapping[str, Any]
-    """What training recorded about decoding; `bfloat16` is true where it loses no quality."""
+    """What training recorded about decoding; `bfloat16` is true where it loses no quality, sources
+    of more than `longest_source` pieces are longer than all that were learnt from."""
 
 
 def save_model_directory(
@@ -153,6 +155,9 @@ def _load_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:
         decode = values.get("decode") or {}
         if not isinstance(decode, dict) or not isinstance(decode.get("bfloat16", False), bool):
             raise ConfigurationError("`decode.bfloat16` must be true or false.")
+        longest = decode.get("longest_source", 1)
+        if type(longest) is not int or longest < 1:  # true is an int, too
+            raise ConfigurationError("`decode.longest_source` must be a whole number above 0.")
     except UnicodeDecodeError as error:
         raise ModelDirectoryError(f"{file}: the text is not UTF-8.") from error
     except ConfigurationError as error:

@@ -9,6 +9,7 @@ import dataclasses
 import inspect
 import re
 import typing
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -41,7 +42,10 @@ class Options:
         )
 
     def add_function(self, function: Callable[..., Any], skip: Sequence[str] = ()) -> None:
-        """Adds the arguments of a function; those before `*` without a default go by position."""
+        """Adds the arguments of a function; those before `*` without a default go by position.
+
+        One of the type `list[str]` takes one or more of them.
+        """
         annotations = typing.get_type_hints(function)
         self._annotations |= {n: a for n, a in annotations.items() if n not in (*skip, "return")}
         self._parser.add_function_arguments(function, as_positional=True, skip=set(skip))
@@ -49,10 +53,16 @@ class Options:
             if name not in skip and parameter.default is parameter.empty:
                 by_name = parameter.kind is parameter.KEYWORD_ONLY
                 (self._required if by_name else self._positional).append(name)
+        usage = ["%(prog)s [options]"]
         for action in self._parser._actions:
             if action.dest in self._positional:
                 action.metavar = action.dest.upper()
-        self._parser.usage = " ".join(["%(prog)s [options]", *map(str.upper, self._positional)])
+                usage.append(action.metavar)
+                if self._annotations[action.dest] == list[str]:
+                    # The library would take one argument with brackets and commas.
+                    action.nargs, action._typehint = "+", str  # type: ignore[attr-defined]
+                    usage.append("...")
+        self._parser.usage = " ".join(usage)
 
     def add_settings(self, settings: Any, *, show_defaults: bool = True) -> None:
         """Adds the fields of a dataclass, nested ones with dots.
@@ -113,7 +123,18 @@ class Options:
                 spelled.append(f"--{name}=true")
             else:
                 spelled.append(f"--{name}{equals}{value}")
+        self._refuse_lost_values(spelled)
         return spelled
+
+    def _refuse_lost_values(self, argv: Sequence[str]) -> None:
+        """The parser would keep the last value alone where somebody meant several."""
+        names = Counter(token[2:].partition("=")[0] for token in argv if token.startswith("--"))
+        for name, count in names.items():
+            if count > 1 and list[str] in typing.get_args(self._annotations.get(name)):
+                raise ConfigurationError(
+                    f"`--{name}` stands there {count} times; give all its values as one list, "
+                    f'`--{name} \'["a", "b"]\'`, or the further ones with `--{name}+`.'
+                )
 
     def _explain(self, message: str, argv: Sequence[str]) -> str:
         """Says in one sentence what the parser has to say at length."""

@@ -1,8 +1,9 @@
 """What a recipe script calls: reads the options, trains, evaluates the test sets, reports."""
 
 import dataclasses
+import functools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from seq2seq.config import ConfigurationError, CorpusConfig, Recipe
 from seq2seq.exits import run_command
 from seq2seq.options import Options
 from seq2seq.recipe_yaml import recipe_from_yaml, update_recipe
+from seq2seq.sizes import suit
 
 
 def run(recipe: Recipe, argv: Sequence[str] | None = None) -> None:
@@ -32,23 +34,24 @@ def run(recipe: Recipe, argv: Sequence[str] | None = None) -> None:
 
 
 def run_with_options(
-    recipe: Recipe, argv: Sequence[str], *, command: str, derive_name: bool = False
+    recipe: Recipe, argv: Sequence[str], *, command: str, from_scratch: bool = False
 ) -> Path:
     """Does what `run` does and raises errors instead of printing them.
 
     Args:
         command: How the user called it, for `--help`.
-        derive_name: A run that nobody named gets its name from its languages.
+        from_scratch: Nobody wrote the recipe: a run that is not named gets its name from its
+            languages, and sizes that are not given are fitted to the corpus.
 
     Returns:
         The finished model directory.
     """
-    recipe, run_options = parse_recipe(recipe, argv, command=command, derive_name=derive_name)
+    recipe, run_options = parse_recipe(recipe, argv, command=command, from_scratch=from_scratch)
     return train_and_report(recipe, **run_options)
 
 
 def parse_recipe(
-    recipe: Recipe, argv: Sequence[str], *, command: str, derive_name: bool = False
+    recipe: Recipe, argv: Sequence[str], *, command: str, from_scratch: bool = False
 ) -> tuple[Recipe, dict[str, Any]]:
     """Reads options over a recipe, and over that of `--config` if it is given.
 
@@ -59,19 +62,22 @@ def parse_recipe(
         ConfigurationError: If an option or a value is wrong.
     """
     options = Options(command, "Trains a translator, evaluates it and prints the scores.")
-    options.add_function(train_and_report, skip=["recipe"])
+    options.add_function(train_and_report, skip=["recipe", "suit"])
     options.add_function(_read_config)
     options.add_settings(recipe)
     values = options.parse(argv)
     names = ["resume", "overwrite", "runs_dir"]
     run_options = {name: values.pop(name) for name in names if name in values}
     if config := values.pop("config", None):
-        recipe, derive_name = _read_config(config=config), False
-    if derive_name and "name" not in values:
+        recipe, from_scratch = _read_config(config=config), False
+    if from_scratch and "name" not in values:
         values |= _derived_name(recipe, values)
     if "corpus" in values:
         values["corpus"] = _replace_corpus(values["corpus"])
-    return update_recipe(recipe, values), run_options
+    recipe = update_recipe(recipe, values)
+    if from_scratch and (recipe.corpus.train or recipe.corpus.hub):
+        run_options["suit"] = functools.partial(suit, given=values)
+    return recipe, run_options
 
 
 def train_and_report(
@@ -80,6 +86,7 @@ def train_and_report(
     resume: bool = False,
     overwrite: bool = False,
     runs_dir: str = "runs",
+    suit: Callable[[Recipe, int], Recipe] | None = None,
 ) -> Path:
     """The run.
 
@@ -87,21 +94,35 @@ def train_and_report(
         resume: Continue the run that stands in the folder.
         overwrite: Delete the run that stands in the folder.
         runs_dir: Where the folder of the run is made.
+        suit: Fits the recipe to the number of training pairs.
     """
-    from seq2seq.evaluate import evaluate_set, print_results, write_translations
+    from seq2seq.evaluate import (
+        evaluate_set,
+        find_alignments,
+        read_word_counts,
+        with_parts,
+        write_translations,
+    )
     from seq2seq.model_directory import update_scores
+    from seq2seq.report import write_report
+    from seq2seq.show_evaluation import print_results
     from seq2seq.training.train import train
     from seq2seq.translator import Translator
 
-    trained = train(recipe, Path(runs_dir) / recipe.name, resume=resume, overwrite=overwrite)
-    path, corpus = trained.path, trained.corpus
+    run_dir = Path(runs_dir) / recipe.name
+    trained = train(recipe, run_dir, resume=resume, overwrite=overwrite, suit=suit)
+    path, recipe, corpus = trained.path, trained.recipe, trained.corpus
     translator = Translator.load(path, recipe.training.device, threads=recipe.training.threads)
+    word_counts = read_word_counts(path, recipe.source_language)
     results = {
-        name: evaluate_set(translator, pairs.sources, pairs.targets)
+        name: evaluate_set(translator, pairs.sources, pairs.targets, word_counts=word_counts)
         for name, pairs in {"test": corpus.test, **corpus.extra_tests}.items()
     }
-    write_translations(path / "translations", results, recipe)
+    alignments = find_alignments(translator, "test", results["test"])
+    results = with_parts(results, corpus.parts)
+    write_translations(path / "translations", results, recipe, alignments)
     update_scores(path, recipe, {name: result.to_plain() for name, result in results.items()})
+    write_report([path])
     print_results(results, path, recipe)
     return path
 
@@ -142,5 +163,6 @@ def _replace_corpus(given: Mapping[str, Any]) -> dict[str, Any]:
     if all(given.get(kind) is None for kind in ("train", "hub", "embedded")):
         return dict(given)
     others = dataclasses.asdict(CorpusConfig())
-    del others["max_length"]  # of sentences, not of a corpus
+    for name in ("max_length", "filters"):  # of sentences, not of a corpus
+        del others[name]
     return {**others, **given}

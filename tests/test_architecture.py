@@ -15,16 +15,18 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {"recipe"},
+    {"report"},
     {"insight", "serving"},
     {"training"},
+    {"show_evaluation"},
     {"evaluate"},
     {"translator"},
     {"model_directory"},
     {"data", "models", "decoding", "evaluation"},
     {"options"},
     {"recipe_yaml"},
-    {"devices", "exits", "formats", "lines", "model_card"},
-    {"config", "files"},
+    {"devices", "exits", "formats", "lines", "model_card", "sizes"},
+    {"config", "files", "languages"},
 ]
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 LIGHTNING_HOMES = ("training/", "data/datamodule.py")

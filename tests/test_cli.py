@@ -1,5 +1,6 @@
 import io
 import json
+import math
 import os
 import pty
 import re
@@ -209,15 +210,36 @@ def test_hyphens_are_accepted(run, tiny_directory):
     assert (code, out) == (0, lines(TARGETS))
 
 
-def test_score_prints_a_number_for_each_line(run, tiny_directory, tmp_path):
+def test_score_prints_log_probability_and_perplexity_of_each_line(run, tiny_directory, tmp_path):
     (tmp_path / "a.de").write_bytes(lines(SOURCES))
     (tmp_path / "a.en").write_bytes(lines(TARGETS))
-    code, out, _ = run(
+    code, out, err = run(
         "score", tiny_directory, "--source", tmp_path / "a.de", "--target", tmp_path / "a.en"
     )
     assert code == 0
-    expected = Translator.load(tiny_directory).score(SOURCES, TARGETS)
-    assert [float(line) for line in out.splitlines()] == pytest.approx(expected, abs=1e-5)
+    columns = [[float(cell) for cell in line.split(b"\t")] for line in out.splitlines()]
+    translator = Translator.load(tiny_directory)
+    expected = translator.score(SOURCES, TARGETS)
+    assert [row[0] for row in columns] == pytest.approx(expected, abs=1e-5)
+    lengths = [len(ids) + 1 for ids in translator.tokenizers.target.encode_batch(TARGETS)]
+    pairs = list(zip(expected, lengths, strict=True))
+    perplexities = [math.exp(-score / length) for score, length in pairs]
+    assert [row[1] for row in columns] == pytest.approx(perplexities, abs=1e-4)
+    words = sum(len(target.split()) + 1 for target in TARGETS)
+    assert err == (
+        f"seq2seq: {sum(lengths)} pieces, log-probability {sum(expected):.4f}, "
+        f"perplexity {math.exp(-sum(expected) / sum(lengths)):.4f} per piece, "
+        f"{math.exp(-sum(expected) / words):.4f} per word\n"
+    )
+
+
+def test_score_of_no_lines_is_nothing(run, tiny_directory, tmp_path):
+    for name in ("a.de", "a.en"):
+        (tmp_path / name).write_bytes(b"")
+    code, out, err = run(
+        "score", tiny_directory, "--source", tmp_path / "a.de", "--target", tmp_path / "a.en"
+    )
+    assert (code, out, err) == (0, b"", "")
 
 
 def test_score_needs_files_of_one_length(run, tiny_directory, tmp_path):
@@ -228,6 +250,61 @@ def test_score_needs_files_of_one_length(run, tiny_directory, tmp_path):
     )
     assert (code, out) == (2, b"")
     assert "a.de has 12 lines, but " in err and "a.en has 3." in err
+
+
+@pytest.fixture
+def evaluation_files(tmp_path):
+    """Options of `evaluate`: what the tiny translator knows, but for one reference."""
+    (tmp_path / "a.de").write_bytes(lines(SOURCES * 3))
+    (tmp_path / "a.en").write_bytes(lines([*TARGETS * 2, *TARGETS[:-1], "something else"]))
+    return ["--source", tmp_path / "a.de", "--reference", tmp_path / "a.en"]
+
+
+def test_evaluate_prints_scores_and_writes_sentences(
+    run, tiny_directory, evaluation_files, tmp_path
+):
+    output = tmp_path / "a.jsonl"
+    code, out, err = run("evaluate", tiny_directory, *evaluation_files, "--output", output)
+    assert (code, err) == (0, "")
+    rows = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    assert [row["hypothesis"] for row in rows] == TARGETS * 3
+    assert [row["chrf"] == 100 for row in rows] == [True] * 35 + [False]
+    text = out.decode()
+    assert f"Translations of {tmp_path / 'a.de'} by {tiny_directory}\n36 sentences, " in text
+    assert "beam size 3" in text
+    assert "nrefs:1|bs:1000|" in text
+    assert f"Unknown, since {tiny_directory / 'source_words.tsv'} is not there." in text
+
+
+def test_evaluate_takes_search_settings_and_word_counts(run, own_directory, evaluation_files):
+    (own_directory / "source_words.tsv").write_text("Hund\t7\n")
+    _, out, _ = run(
+        "evaluate", own_directory, *evaluation_files, "--beam_size", "1", "--min-length=300"
+    )
+    text = out.decode()
+    assert "beam size 1" in text
+    assert "never seen" in text
+    assert "truncated         36  100.0%" in text
+
+
+def test_evaluate_compares_with_a_file(run, tiny_directory, evaluation_files, tmp_path):
+    (tmp_path / "worse.en").write_bytes(lines(["a dog sleeps ."] * 36))
+    options = ["--against", tmp_path / "worse.en"]
+    code, out, _ = run("evaluate", tiny_directory, *evaluation_files, *options)
+    assert code == 0
+    name = tiny_directory.name
+    assert f"\n{name} against worse.en\n" in out.decode()
+    assert re.search(
+        rf"\n{name} is better than worse.en by \d\d\.\d BLEU \(p = 0\.001\)", out.decode()
+    )
+
+
+def test_evaluate_compares_with_a_model(run, tiny_directory, own_directory, evaluation_files):
+    code, out, _ = run("evaluate", tiny_directory, *evaluation_files, "--against", own_directory)
+    assert code == 0
+    assert (
+        "No difference in chrF2 can be claimed between tiny and model (p = 1.00)." in out.decode()
+    )
 
 
 def test_version_and_help(run):

@@ -53,6 +53,27 @@ def test_missing_options(fails, tiny_directory):
     assert message == "`--source`, `--target` is missing; see `seq2seq score --help`."
 
 
+def test_files_that_cannot_be_evaluated(fails, tiny_directory, tmp_path):
+    (tmp_path / "two").write_text("a\nb\n")
+    (tmp_path / "three").write_text("a\nb\nc\n")
+    (tmp_path / "none").write_text("")
+    evaluate = ("evaluate", tiny_directory, "--source")
+    assert fails(*evaluate, "two") == "`--reference` is missing; see `seq2seq evaluate --help`."
+    assert fails(*evaluate, "two", "--reference", "three") == (
+        "two has 2 lines, but three has 3; they must be line-aligned."
+    )
+    assert fails(*evaluate, "none", "--reference", "none") == "none has no lines to translate."
+    assert fails(*evaluate, "no", "--reference", "two") == "There is no file no."
+    message = fails(*evaluate, "two", "--reference", "two", "--against", "three")
+    assert message == "the source file has 2 lines, but three has 3; they must be line-aligned."
+    message = fails(*evaluate, "two", "--reference", "two", "--against", "runs/no")
+    assert message == "There is no file runs/no."
+    message = fails(*evaluate, "two", "--reference", "two", "--against", tmp_path)
+    assert message == f"{tmp_path} is no model directory: recipe.yaml is missing."
+    message = fails(*evaluate, "two", "--reference", "two", "--output", "no/where")
+    assert message == "no/where cannot be written: no such file or directory."
+
+
 def test_a_missing_input_file(fails, tiny_directory):
     message = fails("translate", tiny_directory, "--input", "no.de")
     assert message == "no.de cannot be read: no such file or directory."
@@ -260,7 +281,7 @@ def test_hypotheses_that_the_format_has_no_room_for(fails, tiny_directory):
     [
         ("model.cell", "rnn, gru, lstm"),
         ("model.attention", "bahdanau, none"),
-        ("tokenizer.kind", "unigram, bpe"),
+        ("tokenizer.kind", "unigram, bpe, character, byte, word"),
         ("training.optimizer", "adam, sgd"),
         ("training.monitor", "bleu, chrf, loss"),
     ],

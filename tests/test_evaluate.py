@@ -1,9 +1,22 @@
+import json
 from dataclasses import replace
 
 import pytest
+from tiny_translator import SOURCES, TARGETS
 
-from seq2seq.evaluate import evaluate_set, write_translations
+from seq2seq.config import ConfigurationError, ModelConfig
+from seq2seq.evaluate import (
+    evaluate_set,
+    find_alignments,
+    measure_other,
+    read_test_pairs,
+    read_word_counts,
+    with_parts,
+    write_translations,
+)
 from seq2seq.translator import Translator
+
+WRONG = [3, 6]  # sentences whose reference says something else
 
 
 @pytest.fixture(scope="module")
@@ -12,13 +25,30 @@ def translator(tiny_directory):
 
 
 @pytest.fixture(scope="module")
-def result(translator, known_pairs):
-    return evaluate_set(translator, known_pairs.sources[:3], known_pairs.targets[:3])
+def references():
+    return [f"not {text}" if index in WRONG else text for index, text in enumerate(TARGETS)]
+
+
+@pytest.fixture(scope="module")
+def result(translator, references):
+    counts = {"ein": 5, "eine": 1, "der": 200, "hund": 30, "katze": 4, "mann": 120, "schläft": 100}
+    return evaluate_set(translator, SOURCES, references, word_counts=counts)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a file of lines and returns its path."""
+
+    def write(name, lines):
+        (tmp_path / name).write_bytes("".join(f"{line}\n" for line in lines).encode())
+        return str(tmp_path / name)
+
+    return write
 
 
 def test_scores_say_how_they_came_about(result):
     plain = result.to_plain()
-    assert plain["sentences"] == 3
+    assert plain["sentences"] == 12
     assert plain["precision"] == "float32"
     assert (plain["beam_size"], plain["length_penalty"]) == (3, 1.0)
     assert plain["length_penalty_kind"] == "power"
@@ -30,6 +60,135 @@ def test_scores_in_bfloat16_say_so(tiny_directory, known_pairs):
     assert result.to_plain()["precision"] == "bfloat16"
 
 
+def test_other_search_settings_are_used_and_recorded(translator):
+    search = {"beam_size": 1, "max_length_ratio": 0.1, "min_length": 30}
+    result = evaluate_set(translator, SOURCES[:2], TARGETS[:2], **search)
+    plain = result.to_plain()
+    assert {name: plain[name] for name in search} == search
+    assert plain["truncated"] == 2
+    assert plain["shares"]["truncated"] == 1
+
+
+def test_every_score_has_its_interval(result):
+    plain = result.to_plain()
+    for metric in ("bleu", "chrf", "ter"):
+        score = plain[metric]
+        assert score.keys() == {"name", "value", "signature", "low", "high"}
+        assert score["low"] < score["value"] < score["high"]
+        assert "|bs:1000|" in score["signature"]
+    assert plain["bleu"]["value"] > 80 > 20 > plain["ter"]["value"]
+
+
+def test_plain_values_are_json(result):
+    assert json.loads(json.dumps(result.to_plain())) == result.to_plain()
+
+
+def test_each_sentence_has_its_scores(result, references):
+    for index, row in enumerate(result.rows):
+        assert (row["source"], row["reference"]) == (SOURCES[index], references[index])
+        assert row["hypothesis"] == TARGETS[index]
+        assert (row["chrf"] == 100) is (index not in WRONG)
+        assert (row["ter"] == 0) is (index not in WRONG)
+        assert row["score"] == pytest.approx(row["log_probability"] / len(row["pieces"]))
+        assert row["pieces"][-1] == "</s>"
+        assert not any(row[fault] for fault in ("empty", "truncated", "repeated", "copied"))
+
+
+def test_faults_are_shares_of_all(result):
+    first, second, third, fourth, *_ = result.translations
+    damaged = [
+        replace(first, text=""),
+        replace(second, text="go go go"),
+        replace(third, text=SOURCES[2]),
+        replace(fourth, truncated=True),
+    ]
+    other = replace(result, translations=[*damaged, *result.translations[4:]])
+    assert other.shares == dict.fromkeys(("empty", "repeated", "copied", "truncated"), 1 / 12)
+    found = [name for row in other.rows[:4] for name in other.shares if row[name]]
+    assert found == ["empty", "repeated", "copied", "truncated"]
+
+
+def test_scores_by_length_and_by_rarest_word(result):
+    plain = result.to_plain()
+    short, long = plain["by_source_length"]
+    assert (short["label"], short["sentences"]) == ("1-5", 9)
+    assert (long["label"], long["sentences"]) == ("6-10", 3)  # ein Hund rennt im Park .
+    assert short["bleu"] < plain["bleu"]["value"] < long["bleu"] == pytest.approx(100)
+    rare = {group["label"]: group for group in plain["by_rarest_word"]}
+    assert {label: group["sentences"] for label, group in rare.items()} == {
+        "never seen": 9,  # those with other verbs, and Müller
+        "seen once": 1,
+        "seen 2-9 times": 1,
+        "seen 100+ times": 1,
+    }
+    assert rare["seen once"]["chrf"] < rare["seen 2-9 times"]["chrf"] == pytest.approx(100)
+
+
+def test_without_word_counts_there_is_no_table(result):
+    assert "by_rarest_word" not in replace(result, word_counts=None).to_plain()
+
+
+def test_a_part_of_a_set_is_not_translated_again(result, monkeypatch):
+    monkeypatch.setattr(Translator, "translate", None)
+    results = with_parts({"test": result}, {"test": {"a": WRONG, "b": [0, 1], "none": []}})
+    assert list(results) == ["test", "test_a", "test_b"]
+    wrong, right = results["test_a"], results["test_b"]
+    assert wrong.sources == [SOURCES[index] for index in WRONG]
+    assert wrong.rows == [result.rows[index] for index in WRONG]
+    assert wrong.scores["chrf"].value < result.scores["chrf"].value < 100
+    assert right.scores["chrf"].value == pytest.approx(100)
+    assert right.sentences_per_second == pytest.approx(result.sentences_per_second)
+
+
+def test_sets_of_one_part_stay_as_they_are(result):
+    assert with_parts({"test": result}, {"dev": {"a": [1]}}) == {"test": result}
+
+
+def test_alignments_are_kept_of_what_a_report_shows(result, translator):
+    alignments = find_alignments(translator, "test", result)
+    assert len(alignments) == 10
+    assert set(WRONG) < {alignment["index"] for alignment in alignments}
+    for alignment in alignments:
+        translation = result.translations[alignment["index"]]
+        assert alignment["set"] == "test"
+        assert alignment["source_pieces"] == translation.source_pieces
+        assert alignment["target_pieces"] == translation.pieces
+        assert len(alignment["weights"]) == len(translation.pieces)
+        for row in alignment["weights"]:
+            assert len(row) == len(translation.source_pieces)
+            assert sum(row) == pytest.approx(1, abs=0.01)
+
+
+def test_alignments_of_long_sentences_or_other_translations_are_not_kept(result, translator):
+    sources = [SOURCES[0], SOURCES[1], " ".join(SOURCES * 3)]
+    other = evaluate_set(translator, sources, TARGETS[:3])
+    changed = replace(other.translations[1], text="something else")
+    other = replace(other, translations=[other.translations[0], changed, other.translations[2]])
+    found = find_alignments(translator, "test", other)
+    assert [alignment["index"] for alignment in found] == [0]
+
+
+def test_without_attention_there_are_no_alignments(result, translator, monkeypatch):
+    recipe = replace(translator.recipe, model=ModelConfig(attention="none"))
+    monkeypatch.setattr(translator, "recipe", recipe)
+    assert find_alignments(translator, "test", result) == []
+
+
+def test_translations_are_written_as_text_and_as_json(result, translator, tmp_path):
+    alignments = find_alignments(translator, "test", result)
+    write_translations(tmp_path, {"test": result}, translator.recipe, alignments)
+    texts = {
+        name: (tmp_path / f"test.{name}").read_text("utf-8").splitlines()
+        for name in ("de", "en", "output.en", "jsonl")
+    }
+    assert texts["de"] == SOURCES
+    rows = [json.loads(line) for line in texts["jsonl"]]
+    assert rows == result.rows
+    assert [row["reference"] for row in rows] == texts["en"]
+    assert [row["hypothesis"] for row in rows] == texts["output.en"]
+    assert json.loads((tmp_path / "alignments.json").read_text("utf-8")) == alignments
+
+
 def test_an_interruption_leaves_the_old_translations(result, translator, tmp_path, monkeypatch):
     write_translations(tmp_path, {"test": result}, translator.recipe)
     output = tmp_path / "test.output.en"
@@ -39,9 +198,56 @@ def test_an_interruption_leaves_the_old_translations(result, translator, tmp_pat
         raise OSError("disk full")
 
     monkeypatch.setattr("os.fsync", fail)
-    other = replace(result, hypotheses=["another", "translation", "now"])
     with pytest.raises(OSError, match="disk full"):
-        write_translations(tmp_path, {"test": other}, translator.recipe)
+        write_translations(tmp_path, {"test": result.select([1])}, translator.recipe)
     assert output.read_bytes() == before
-    names = ["test.de", "test.en", "test.output.en"]
+    names = ["test.de", "test.en", "test.jsonl", "test.output.en"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+def test_another_system_is_a_file_or_a_model(translator, known_pairs, tiny_directory, write):
+    def load(path):
+        assert path == str(tiny_directory)
+        return translator
+
+    options = {"load": load, "beam_size": 1}
+    model = measure_other(str(tiny_directory), translator, known_pairs, **options)
+    file = measure_other(write("a.en", TARGETS), translator, known_pairs, **options)
+    assert list(model) == list(file) == ["bleu", "chrf", "ter"]
+    for metric in model:
+        assert model[metric].score() == file[metric].score()
+    with pytest.raises(ConfigurationError, match=r"has 12 lines, but .*b\.en has 2; they must"):
+        measure_other(write("b.en", ["", ""]), translator, known_pairs, **options)
+
+
+def test_a_model_of_other_languages_cannot_be_compared(translator, known_pairs, tiny_directory):
+    other = Translator.load(tiny_directory, device="cpu", precision="float32")
+    other.recipe = replace(other.recipe, target_language="fr")
+    with pytest.raises(ConfigurationError, match="translates de to fr, which cannot be compared"):
+        measure_other(str(tiny_directory), translator, known_pairs, load=lambda path: other)
+
+
+def test_pairs_are_cleaned_and_blank_lines_stay(write):
+    source = write("a.ko", ["한글", "", "c\td "])
+    pairs = read_test_pairs(source, write("a.en", ["a", " ", "e\u0301"]))
+    assert pairs.sources == ["한글", "", "c d"]
+    assert pairs.targets == ["a", "", "\u00e9"]
+
+
+def test_pairs_must_be_aligned_and_not_empty(write):
+    full, empty = write("full", ["a", "b"]), write("empty", [])
+    with pytest.raises(ConfigurationError, match=r"full has 2 lines, but .*empty has 0; they must"):
+        read_test_pairs(full, empty)
+    with pytest.raises(ConfigurationError, match="empty has no lines to translate"):
+        read_test_pairs(empty, empty)
+
+
+def test_word_counts_are_read_without_case_and_punctuation(write, tmp_path):
+    assert read_word_counts(tmp_path, "de") is None
+    write("source_words.tsv", ["Hund\t3", "Hund.\t2", "–\t9", "hat's\t1", "猫が\t4"])
+    counts = read_word_counts(tmp_path, "de")
+    assert counts == {"hund": 5, "hat": 1, "s": 1, "猫が": 4}
+    assert read_word_counts(tmp_path, "ja")["猫"] == 4
+    write("source_words.tsv", ["Hund\t3", "Katze"])
+    with pytest.raises(ConfigurationError, match=r"words\.tsv: line 2 must be a word, a tab and"):
+        read_word_counts(tmp_path, "de")

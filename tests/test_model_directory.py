@@ -180,6 +180,14 @@ def test_a_missing_file(own_directory, name):
             "`search.length_penalty_kind` must be one of power, gnmt, but is 'foo'",
         ),
         ("format_version: 1\ndecode: {bfloat16: maybe}", "`decode.bfloat16` must be true or false"),
+        (
+            "format_version: 1\ndecode: {longest_source: 0}",
+            "`decode.longest_source` must be a whole",
+        ),
+        (
+            "format_version: 1\ndecode: {longest_source: true}",
+            "`decode.longest_source` must be a whole number above 0",
+        ),
         ("\x00", "recipe.yaml: the text is no YAML"),
         ("format_version: 1\nname: &a x\nsource_language: *a", "line 3: aliases are not allowed"),
         (

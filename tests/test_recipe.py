@@ -16,8 +16,8 @@ HUB = Recipe(
 )
 
 
-def parse(*argv, recipe=HUB, derive_name=False):
-    return parse_recipe(recipe, argv, command="test", derive_name=derive_name)[0]
+def parse(*argv, recipe=HUB, from_scratch=False):
+    return parse_recipe(recipe, argv, command="test", from_scratch=from_scratch)[0]
 
 
 def test_without_options_the_recipe_stays_as_it_is():
@@ -93,6 +93,12 @@ def test_several_training_corpora_are_a_list():
     assert parse("--corpus.train", '["a", "b"]').corpus.train == ["a", "b"]
 
 
+def test_a_list_that_is_given_twice_loses_nothing_silently():
+    with pytest.raises(ConfigurationError, match=r"`--corpus\.train` stands there 2 times; give"):
+        parse("--corpus.train", "a", "--corpus.train=b")
+    assert parse("--name", "a", "--name", "b").name == "b"
+
+
 def test_other_settings_of_the_corpus_leave_its_kind_alone():
     corpus = parse("--corpus.max_length", "50").corpus
     assert (corpus.hub, corpus.max_length) == ("someone/captions", 50)
@@ -110,7 +116,7 @@ def test_other_settings_of_the_corpus_leave_its_kind_alone():
     ],
 )
 def test_a_run_that_nobody_named_has_a_name(argv, name):
-    assert parse(*argv, recipe=Recipe(), derive_name=True).name == name
+    assert parse(*argv, recipe=Recipe(), from_scratch=True).name == name
 
 
 def test_options_go_before_the_recipe_file_whatever_their_order(tmp_path):
@@ -120,7 +126,7 @@ def test_options_go_before_the_recipe_file_whatever_their_order(tmp_path):
         ["--model.hidden_size", "64", "--config", str(file)],
         ["--config", str(file), "--model.hidden_size", "64"],
     ):
-        recipe = parse(*argv, recipe=Recipe(), derive_name=True)
+        recipe = parse(*argv, recipe=Recipe(), from_scratch=True)
         assert (recipe.name, recipe.model.cell, recipe.model.hidden_size) == ("mine", "gru", 64)
 
 
@@ -149,10 +155,10 @@ def test_run_returns_after_help(capfd):
 
 
 def test_a_run_trains_evaluates_and_reports(tmp_path, tiny_pairs, capfd, monkeypatch):
-    kept = set()
+    kept = []
 
     def search(*args, keep_alignment, **settings):
-        kept.add(keep_alignment)
+        kept.append(keep_alignment)
         return beam_search(*args, keep_alignment=keep_alignment, **settings)
 
     monkeypatch.setattr("seq2seq.translator.beam_search", search)
@@ -172,7 +178,9 @@ def test_a_run_trains_evaluates_and_reports(tmp_path, tiny_pairs, capfd, monkeyp
     assert path == tmp_path / "runs" / "captions"
     assert load_model_directory(path).recipe.corpus.hub is None
     out = capfd.readouterr().out
-    assert kept == {False}, "nobody looks at the alignments of development and test sets"
+    assert kept[-1] and not any(kept[:-1]), "alignments are kept of the report's sentences only"
+    alignments = json.loads((path / "translations" / "alignments.json").read_text())
+    assert 0 < len(alignments) <= 10
 
     scores = json.loads((path / "scores.json").read_text())
     assert scores.keys() == {"dev", "test"}
@@ -181,14 +189,44 @@ def test_a_run_trains_evaluates_and_reports(tmp_path, tiny_pairs, capfd, monkeyp
     assert f"BLEU  {bleu['signature']}" in out
     assert f"chrF2  {scores['test']['chrf']['signature']}" in out
     assert f"| test | BLEU | {bleu['value']:.2f} |" in (path / "README.md").read_text()
+    assert bleu["low"] <= bleu["value"] <= bleu["high"]
+    assert scores["test"].keys() >= {"ter", "shares", "by_source_length", "by_rarest_word"}
 
     files = {
         name: (path / "translations" / f"test.{name}").read_text("utf-8").split("\n")[:-1]
         for name in ("de", "en", "output.en")
     }
     assert {len(lines) for lines in files.values()} == {scores["test"]["sentences"]}
+    rows = (path / "translations" / "test.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(row)["hypothesis"] for row in rows] == files["output.en"]
     shown = [line.split("  ")[-1].strip() for line in out.splitlines() if "  source   " in line]
     assert shown == files["de"][:10]
+    assert f"{bleu['value']:.2f}" in (path / "report.html").read_text("utf-8")
     assert "\x1b" not in out, "no colours where nobody looks"
     assert out.rstrip().endswith(f"seq2seq translate {path} < input.de > output.en")
     assert f"\n{path}\n" in out
+
+
+def test_the_parts_of_a_mixed_test_set_are_scored_too(tmp_path, tiny_pairs, capfd):
+    for part, pairs in (("a", slice(0, 9)), ("b", slice(100, 120)), ("train", slice(130, None))):
+        (tmp_path / part).mkdir()
+        for language, sentences in (("de", tiny_pairs.sources), ("en", tiny_pairs.targets)):
+            text = "".join(f"{sentence}\n" for sentence in sentences[pairs])
+            (tmp_path / part / f"text.{language}").write_text(text)
+    path = run_with_options(
+        HUB,
+        [
+            *("--corpus.train", str(tmp_path / "train" / "text"), "--runs_dir", str(tmp_path)),
+            *("--corpus.test", str([str(tmp_path / part / "text") for part in "ab"])),
+            *("--tokenizer.vocabulary_size", "310", "--model.hidden_size", "16"),
+            *("--model.embedding_size", "8", "--model.attention", "none"),
+            *("--training.max_epochs", "1", "--search.beam_size", "1"),
+        ],
+        command="test",
+    )
+    scores = json.loads((path / "scores.json").read_text())
+    sizes = {name: found.get("sentences") for name, found in scores.items() if name != "dev"}
+    assert sizes == {"test": 29, "test_a": 9, "test_b": 20}
+    assert "test_b" in capfd.readouterr().out
+    assert (path / "translations" / "test_b.jsonl").is_file()
+    assert not (path / "translations" / "alignments.json").exists()

@@ -8,7 +8,7 @@ from tiny_translator import SOURCES, TARGETS, train_tiny
 
 from seq2seq import Recipe, Translator
 from seq2seq.config import ConfigurationError
-from seq2seq.translator import WINDOW_BATCHES
+from seq2seq.translator import WINDOW_BATCHES, TargetScore
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,17 @@ def test_decomposed_characters_are_composed(translator):
     )
 
 
+def test_spaces_are_removed_as_from_the_training_corpus(translator, known_pairs):
+    recipe = translator.recipe
+    for side, is_removed in (("source", True), ("both", True), ("target", False), (None, False)):
+        corpus = dataclasses.replace(recipe.corpus, remove_spaces=side)
+        other = Translator(
+            translator._model, translator.tokenizers, dataclasses.replace(recipe, corpus=corpus)
+        )
+        pieces = other.translate(known_pairs.sources[0]).source_pieces
+        assert ("▁" in "".join(pieces)[1:]) is not is_removed
+
+
 def test_a_lone_surrogate_is_translated_like_any_unknown_character(translator):
     assert isinstance(translator.translate("ein \ud800 Hund").text, str)
 
@@ -129,6 +140,83 @@ def test_a_long_source_has_finite_scores(translator):
     assert len(translation.source_pieces) > 1000
     assert math.isfinite(translation.score)
     assert torch.isfinite(translation.alignment).all()
+
+
+@pytest.fixture
+def short_sighted(tiny_directory):
+    """The translator with a limit that none of its sentences exceeds, but two of "Müller" do."""
+    translator = Translator.load(tiny_directory, device="cpu", precision="float32")
+    longest = max(map(len, translator.tokenizers.source.encode_batch(SOURCES)))
+    translator.longest_source = longest
+    return translator
+
+
+def test_a_long_source_is_translated_in_parts_and_joined(short_sighted):
+    chosen = [10, 9, 11]
+    source = "  ".join(SOURCES[index] for index in chosen)
+    before, joined, after = short_sighted.translate([SOURCES[0], source, SOURCES[2]])
+    assert (before.text, after.text) == (TARGETS[0], TARGETS[2])
+    assert joined.text == " ".join(TARGETS[index] for index in chosen)
+    parts = short_sighted.translate([SOURCES[index] for index in chosen])
+    assert joined.pieces == [piece for part in parts for piece in part.pieces]
+    assert joined.source_pieces == [piece for part in parts for piece in part.source_pieces]
+    log_probability = sum(part.log_probability for part in parts)
+    assert joined.log_probability == pytest.approx(log_probability, abs=1e-4)
+    assert joined.score == pytest.approx(log_probability / len(joined.pieces), abs=1e-5)
+    assert not joined.truncated
+    rows = columns = 0
+    for part in parts:
+        target_length, source_length = part.alignment.shape
+        block = joined.alignment[rows : rows + target_length, columns : columns + source_length]
+        torch.testing.assert_close(block, part.alignment, atol=1e-4, rtol=0)
+        rows, columns = rows + target_length, columns + source_length
+    assert joined.alignment.shape == (rows, columns)
+    torch.testing.assert_close(joined.alignment.sum(1), torch.ones(rows), atol=1e-3, rtol=0)
+
+
+def test_alternatives_of_a_long_source_join_those_of_its_parts(short_sighted):
+    source = f"{SOURCES[10]} {SOURCES[11]}"
+    search = {"beam_size": 4, "n_best": 3, "with_alignment": False}
+    joined = short_sighted.translate(source, **search)
+    parts = short_sighted.translate([SOURCES[10], SOURCES[11]], **search)
+    texts = [
+        " ".join(alternative.text for alternative in kth_best)
+        for kth_best in zip(*(part.alternatives for part in parts), strict=True)
+    ]
+    assert [alternative.text for alternative in joined.alternatives] == texts
+    assert joined.alternatives[0] == dataclasses.replace(joined, alternatives=())
+
+
+def test_a_part_that_is_cut_off_marks_the_whole(short_sighted):
+    source = f"{SOURCES[10]} {SOURCES[11]}"
+    assert short_sighted.translate(source, min_length=10_000, beam_size=1).truncated
+
+
+def test_a_source_stays_whole_up_to_the_longest_that_the_network_knows(short_sighted):
+    source = f"{SOURCES[9]} {SOURCES[9]}"
+    length = len(short_sighted.tokenizers.source.encode(source))
+    for longest, num_parts in ((None, 1), (length, 1), (length - 1, 2)):
+        short_sighted.longest_source = longest
+        assert short_sighted.translate(source).source_pieces.count("</s>") == num_parts
+
+
+def test_a_long_source_without_sentence_ends_stays_whole(short_sighted):
+    source = " ".join(["ein Hund schläft"] * 30)
+    assert short_sighted.translate(source).source_pieces.count("</s>") == 1
+
+
+def test_unspaced_languages_join_without_spaces(short_sighted):
+    short_sighted.recipe = dataclasses.replace(short_sighted.recipe, target_language="ja")
+    assert short_sighted.translate(f"{SOURCES[10]} {SOURCES[11]}").text == TARGETS[10] + TARGETS[11]
+
+
+def test_what_the_network_knows_stands_in_the_model_directory(own_directory):
+    assert Translator.load(own_directory).longest_source is None
+    recipe_file = own_directory / "recipe.yaml"
+    recipe_file.write_text(
+        recipe_file.read_text().replace("decode:", "decode:\n  longest_source: 7")
+    )
+    assert Translator.load(own_directory).longest_source == 7
 
 
 def test_the_maximum_length_is_the_sentences_own_and_marks_what_it_cuts(translator):
@@ -165,6 +253,26 @@ def test_scoring_agrees_with_the_search(translator):
     translations = translator.translate(SOURCES)
     scores = translator.score(SOURCES, [t.text for t in translations])
     assert scores == pytest.approx([t.log_probability for t in translations], abs=1e-4)
+
+
+def test_perplexity_is_that_of_a_piece_or_word(translator):
+    short, long = translator.score_targets(SOURCES[:2], TARGETS[:2])
+    assert [short.log_probability, long.log_probability] == pytest.approx(
+        translator.score(SOURCES[:2], TARGETS[:2])
+    )
+    assert (short.num_words, long.num_words) == (5, 8)  # with </s>
+    assert short.num_pieces == len(translator.translate(SOURCES[0]).pieces)
+    assert short.perplexity == pytest.approx(math.exp(-short.log_probability / short.num_pieces))
+    both = short + long
+    assert both.word_perplexity == pytest.approx(math.exp(-both.log_probability / 13))
+    assert both.num_pieces == short.num_pieces + long.num_pieces
+
+
+def test_perplexity_has_no_bounds_but_needs_something():
+    assert TargetScore(-10_000.0, 2, 1).perplexity == math.inf
+    assert TargetScore(-math.inf, 2, 1).word_perplexity == math.inf
+    with pytest.raises(ValueError, match="There is no perplexity of no targets"):
+        _ = TargetScore().perplexity
 
 
 def test_scoring_prefers_the_right_target(translator):

@@ -1,20 +1,20 @@
-"""Reads sentence pairs from files, the datasets hub or the embedded phrasebook, and counts them.
+"""Makes the sets of a run from files, the datasets hub or the embedded phrasebook, and counts them.
 
 Nothing vanishes silently: each set comes with a report of what was read, kept and dropped.
 """
 
-import gzip
 import random
 import re
 import unicodedata
-import zlib
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import accumulate, islice, pairwise
 from typing import Any
 
-from seq2seq.config import ConfigurationError, CorpusConfig, Recipe
+from seq2seq.config import ConfigurationError, CorpusConfig, FilterConfig, Recipe
+from seq2seq.data.filters import active_filters, folded
+from seq2seq.data.hub import read_hub
+from seq2seq.data.readers import Columns, Sides, part_names, read_entry
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
@@ -56,13 +56,27 @@ class CorpusReport:
     """Pairs that went to another set, by its name."""
     cleaned: dict[str, int] = field(default_factory=dict)
     """Pairs kept with a change of their text, by reason."""
+    parts: dict[str, int] = field(default_factory=dict)
+    """Pairs read by the part of the set they stand in, if it has several."""
+    examples: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    """The first sources and targets left out, by reason; long ones are cut."""
 
-    def without(self, reason: str, count: int) -> "CorpusReport":
-        """The report after `count` more pairs were dropped."""
+    def without(
+        self, reason: str, count: int, examples: Iterable[tuple[str, str]] = ()
+    ) -> "CorpusReport":
+        """The report after `count` more pairs were dropped, and some of them to show."""
         if not count:
             return self
         dropped = {**self.dropped, reason: self.dropped.get(reason, 0) + count}
-        return replace(self, kept=self.kept - count, dropped=dropped)
+        shown = [*self.examples.get(reason, []), *map(_example, islice(examples, _MOST_EXAMPLES))]
+        kept_examples = (
+            {**self.examples, reason: shown[:_MOST_EXAMPLES]} if shown else self.examples
+        )
+        return replace(self, kept=self.kept - count, dropped=dropped, examples=kept_examples)
+
+    def to_plain(self) -> dict[str, Any]:
+        """The report as JSON has it."""
+        return asdict(self)
 
     def __str__(self) -> str:
         parts = [f"{self.read:,} pairs read, {self.kept:,} kept"]
@@ -85,253 +99,249 @@ class Corpus:
     """Further test sets by name, such as `test_unseen` of the phrasebook."""
     reports: dict[str, CorpusReport] = field(default_factory=dict)
     """One report for each set, by its name."""
+    parts: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    """For `dev` and `test`, if they have several parts: the indices of each part's pairs."""
+    revision: str | None = None
+    """The commit that a data set of the hub was read from."""
 
 
 def load_corpus(recipe: Recipe) -> Corpus:
     """Reads the sets that `recipe.corpus` names, the embedded phrasebook if it names none.
 
     Missing development and test sets are drawn from the training pairs by `recipe.training.seed`.
-    Training pairs that share a side with a development or test pair are dropped.
+    Training pairs that share a side with a development or test pair are dropped, then those that
+    `recipe.corpus.filters` leave out. Case, width and white space tell no sentences apart there.
 
     Raises:
         ConfigurationError: If a file or column is missing, unreadable, empty or does not match.
     """
     config = recipe.corpus
+    languages = (recipe.source_language, recipe.target_language)
+    columns = Columns(config.source_column or languages[0], config.target_column or languages[1])
+    revision = None
     if config.train is not None:
-        sets = _read_files(config, recipe.source_language, recipe.target_language)
+        raw = _read_files(config, languages, columns)
     elif config.hub is not None:
-        sets = _read_hub(config, recipe.source_language, recipe.target_language)
+        raw, revision = _read_hub(config, columns)
     else:
-        return _read_phrasebook(recipe.source_language, recipe.target_language)
-    return _complete(sets, recipe.training.seed)
-
-
-def read_lines(path: str | Path) -> list[str]:
-    r"""The lines of a UTF-8 text file, compressed if its name ends in .gz.
-
-    Lines end at "\n" only; a "\r" before it and a byte order mark at the start are no text.
-
-    Raises:
-        ConfigurationError: If the file is missing, a folder, corrupt or not UTF-8.
-    """
-    path = Path(path)
-    try:
-        data = path.read_bytes()
-        if path.suffix == ".gz":
-            data = _decompress(data)
-    except FileNotFoundError as error:
-        raise ConfigurationError(f"There is no file {path}.") from error
-    except IsADirectoryError as error:
-        raise ConfigurationError(f"{path} is a folder, but must be a file.") from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raw = _read_phrasebook(languages, config.max_pairs)
+    sets = {name: _clean(one, config.remove_spaces) for name, one in raw.items()}
+    if config.train is not None or config.hub is not None:  # the phrasebook's are apart by design
+        sets["train"] = _without_overlap(sets["train"], [sets[n] for n in sets if n != "train"])
+    sets["train"] = _filter(sets["train"], config.filters, languages)
+    sets = _draw_missing(sets, recipe.training.seed)
+    if not len(sets["train"].pairs):
         raise ConfigurationError(
-            f"{path} is not a complete gzip file; compress it again or drop the .gz of its name."
-        ) from error
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
-    data = data.removeprefix(_BYTE_ORDER_MARK)
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigurationError(
-            f"{path} is not UTF-8 in line {line}; find out its encoding and convert it, "
-            f"for instance with `iconv -f latin1 -t utf-8`."
-        ) from error
-    lines = text.split("\n")
-    if lines[-1] == "":
-        del lines[-1]
-    return [line[:-1] if line.endswith("\r") else line for line in lines]
-
-
-def clean_sentence(sentence: str) -> str:
-    """The sentence in NFC, control characters as spaces, without spaces at its ends."""
-    return CONTROL.sub(" ", unicodedata.normalize("NFC", sentence)).strip(" ")
-
-
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_DRAWN_SHARE, _DRAWN_MOST = 0.05, 2000
-
-# A set as it was read: its pairs without blank ones, and their report.
-_Set = tuple[Pairs, CorpusReport]
-
-
-def _decompress(data: bytes) -> bytes:
-    if not data:
-        raise EOFError  # even nothing has a header when compressed; `gzip` lets this pass
-    return gzip.decompress(data)
-
-
-def _read_files(config: CorpusConfig, source: str, target: str) -> dict[str, _Set]:
-    prefixes = {"train": config.train, "dev": config.dev, "test": config.test}
-    sets = {}
-    for name, given in prefixes.items():
-        if given is None:
-            continue
-        sources: list[str] = []
-        targets: list[str] = []
-        for prefix in [given] if isinstance(given, str) else given:
-            source_path = _find(prefix, source, field=f"corpus.{name}")
-            target_path = _find(prefix, target, field=f"corpus.{name}")
-            source_lines, target_lines = read_lines(source_path), read_lines(target_path)
-            if len(source_lines) != len(target_lines):
-                raise ConfigurationError(
-                    f"{source_path} has {len(source_lines)} lines, but {target_path} has "
-                    f"{len(target_lines)}; they must be line-aligned."
-                )
-            sources += source_lines
-            targets += target_lines
-        sets[name] = _clean(sources, targets, where=f"`corpus.{name}` ({given})")
-    return sets
-
-
-def _find(prefix: str, language: str, *, field: str) -> Path:
-    plain, compressed = Path(f"{prefix}.{language}"), Path(f"{prefix}.{language}.gz")
-    if plain.exists() and compressed.exists():
-        raise ConfigurationError(
-            f"`{field}` is ambiguous: both {plain} and {compressed} exist; remove one of them."
+            f"`corpus.train` has no pairs left to learn from: {sets['train'].report}."
         )
-    if not plain.exists() and not compressed.exists():
-        raise ConfigurationError(f"`{field}` needs a file {plain} or {compressed}; neither exists.")
-    return plain if plain.exists() else compressed
-
-
-def _clean(sources: Sequence[str], targets: Sequence[str], *, where: str) -> _Set:
-    kept = Pairs([], [])
-    dropped: Counter[str] = Counter()
-    cleaned: Counter[str] = Counter()
-    for raw_source, raw_target in zip(sources, targets, strict=True):
-        source, target = clean_sentence(raw_source), clean_sentence(raw_target)
-        has_source, has_target = bool(source.strip()), bool(target.strip())
-        if has_source and has_target:
-            kept.sources.append(source)
-            kept.targets.append(target)
-            if CONTROL.search(raw_source) or CONTROL.search(raw_target):
-                cleaned["control characters turned into spaces"] += 1
-        elif has_source or has_target:
-            dropped["with an empty target" if has_source else "with an empty source"] += 1
-        else:
-            dropped["with both sides empty"] += 1
-    if not len(kept):
-        raise ConfigurationError(f"{where} has no sentence pairs.")
-    return kept, CorpusReport(len(sources), len(kept), dict(dropped), cleaned=dict(cleaned))
-
-
-def _read_hub(config: CorpusConfig, source: str, target: str) -> dict[str, _Set]:
-    data = _load_dataset(config)
-    splits = {"train": config.train_split, "dev": config.dev_split, "test": config.test_split}
-    sets = {}
-    for name, split in splits.items():
-        if split not in data:
-            # A set that was not asked for by name may be missing: it is drawn from the others.
-            if name != "train" and split == getattr(CorpusConfig, f"{name}_split"):
-                continue
-            raise ConfigurationError(
-                f"`corpus.{name}_split` must be one of {', '.join(data)} in {config.hub}, "
-                f"but is {split!r}."
-            )
-        source_column = config.source_column or source
-        target_column = config.target_column or target
-        sources = _column(data[split], source_column, config.hub, field="corpus.source_column")
-        targets = _column(data[split], target_column, config.hub, field="corpus.target_column")
-        sets[name] = _clean(sources, targets, where=f"Split {split!r} of {config.hub}")
-    return sets
-
-
-def _load_dataset(config: CorpusConfig) -> Mapping[str, Any]:
-    import datasets
-
-    try:
-        return datasets.load_dataset(
-            config.hub, name=config.hub_configuration, revision=config.hub_revision
-        )
-    except Exception as error:  # of the hub, its network, its formats: none of them documented
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise ConfigurationError(
-            f"`corpus.hub` {config.hub!r} cannot be loaded ({type(error).__name__}: {reason})."
-        ) from error
-
-
-def _column(split: Any, name: str, hub: str | None, *, field: str) -> list[str]:
-    """The column `name`, or the language `name` within the column `translation`."""
-    flat = split.flatten()  # {"translation": {"de": ...}} has the column translation.de then
-    for column in (name, f"translation.{name}"):
-        if column in flat.column_names:
-            break
-    else:
-        raise ConfigurationError(
-            f"`{field}` must be one of {', '.join(flat.column_names)} in {hub}, but is {name!r}."
-        )
-    sentences = ["" if sentence is None else sentence for sentence in flat[column][:]]
-    for sentence in sentences:
-        if not isinstance(sentence, str):
-            raise ConfigurationError(
-                f"`{field}` must name a column of text in {hub}, "
-                f"but {column!r} has {type(sentence).__name__} values."
-            )
-    return sentences
-
-
-def _read_phrasebook(source: str, target: str) -> Corpus:
-    from seq2seq.data.phrasebook.corpus import load_phrasebook
-
-    if {source, target} != {"ko", "en"}:
-        raise ConfigurationError(
-            f"The embedded phrasebook is Korean and English (ko, en), but `source_language` is "
-            f"{source!r} and `target_language` is {target!r}; give `corpus.train` or `corpus.hub`."
-        )
-    sets = {}
-    for name, pairs in load_phrasebook().items():
-        korean = [pair.korean for pair in pairs]
-        english = [pair.english for pair in pairs]
-        sides = (korean, english) if source == "ko" else (english, korean)
-        sets[name] = _clean(*sides, where=f"The phrasebook's {name}")
-    extra_tests = {name: sets[name][0] for name in sets if name not in ("train", "dev", "test")}
+    named = ("train", "dev", "test")
     return Corpus(
-        train=sets["train"][0],
-        dev=sets["dev"][0],
-        test=sets["test"][0],
-        extra_tests=extra_tests,
-        reports={name: report for name, (_, report) in sets.items()},
+        **{name: sets[name].pairs for name in named},
+        extra_tests={name: sets[name].pairs for name in sets if name not in named},
+        reports={name: sets[name].report for name in sets},
+        parts={name: sets[name].filled_parts() for name in ("dev", "test") if sets[name].parts},
+        revision=revision,
     )
 
 
-def _complete(sets: dict[str, _Set], seed: int) -> Corpus:
-    """Draws missing sets and keeps training pairs away from development and test pairs."""
-    pairs = {name: kept for name, (kept, _) in sets.items()}
-    reports = {name: report for name, (_, report) in sets.items()}
-    train, overlap = _without_overlap(pairs["train"], [pairs[n] for n in pairs if n != "train"])
-    report = reports["train"].without("that share a side with a dev or test pair", overlap)
-    missing = [name for name in ("dev", "test") if name not in pairs]
-    rest, drawn = _draw(train, missing, seed)
-    for name, drawn_pairs in drawn.items():
-        pairs[name] = drawn_pairs
-        reports[name] = CorpusReport(len(drawn_pairs), len(drawn_pairs))
-        moved = {**report.moved, f"to {name}": len(drawn_pairs)}
-        report = replace(report, kept=report.kept - len(drawn_pairs), moved=moved)
-    if not len(rest):
-        raise ConfigurationError(f"`corpus.train` has no pairs left to learn from: {report}.")
-    reports["train"] = report
-    ordered = {name: reports[name] for name in ("train", "dev", "test")}
-    return Corpus(rest, pairs["dev"], pairs["test"], reports=ordered)
+def clean_sentence(sentence: str, *, without_spaces: bool = False) -> str:
+    """The sentence in NFC, control characters as spaces, without spaces at its ends or at all."""
+    if without_spaces:
+        sentence = "".join(sentence.split())
+    return CONTROL.sub(" ", unicodedata.normalize("NFC", sentence)).strip(" ")
 
 
-def _without_overlap(train: Pairs, others: Sequence[Pairs]) -> tuple[Pairs, int]:
-    """The training pairs with no source and no target of the others, and how many had one."""
-    sources = {source for pairs in others for source in pairs.sources}
-    targets = {target for pairs in others for target in pairs.targets}
-    kept = [
-        index
-        for index in range(len(train))
-        if train.sources[index] not in sources and train.targets[index] not in targets
+_DRAWN_SHARE, _DRAWN_MOST = 0.05, 2000
+_MOST_EXAMPLES, _EXAMPLE_CHARACTERS = 3, 300
+# Why a pair is left out, by which of its sides are blank.
+_BLANK = {
+    (True, False): "with an empty source",
+    (False, True): "with an empty target",
+    (True, True): "with both sides empty",
+}
+
+
+@dataclass(frozen=True)
+class _RawSet:
+    """A set as its files have it."""
+
+    sources: list[str]
+    targets: list[str]
+    where: str
+    """What the set was read from, for error messages."""
+    parts: dict[str, int] = field(default_factory=dict)
+    """Pairs of each part, in the order of the sentences; empty if there is only one."""
+
+
+@dataclass(frozen=True)
+class _Set:
+    """A set on its way: the pairs that are left, their report, and the indices of each part."""
+
+    pairs: Pairs
+    report: CorpusReport
+    parts: dict[str, list[int]] = field(default_factory=dict)
+
+    def keep(self, mask: Sequence[bool], reason: str) -> "_Set":
+        """The set with the pairs whose mask is True; the others count as dropped."""
+        dropped = [index for index, stays in enumerate(mask) if not stays]
+        if not dropped:
+            return self
+        left = self.select(index for index, stays in enumerate(mask) if stays)
+        examples = ((self.pairs.sources[i], self.pairs.targets[i]) for i in dropped)
+        return replace(left, report=self.report.without(reason, len(dropped), examples))
+
+    def select(self, indices: Iterable[int]) -> "_Set":
+        """The set with the pairs at `indices`, in their order, and the same report."""
+        indices = list(indices)
+        places = {index: place for place, index in enumerate(indices)}
+        parts = {
+            name: [places[index] for index in part if index in places]
+            for name, part in self.parts.items()
+        }
+        return _Set(self.pairs.select(indices), self.report, parts)
+
+    def filled_parts(self) -> dict[str, list[int]]:
+        """The indices of each part of which pairs are left."""
+        return {name: part for name, part in self.parts.items() if part}
+
+
+def _example(pair: tuple[str, str]) -> tuple[str, str]:
+    source, target = (
+        side if len(side) <= _EXAMPLE_CHARACTERS else f"{side[:_EXAMPLE_CHARACTERS]}…"
+        for side in pair
+    )
+    return source, target
+
+
+def _read_files(
+    config: CorpusConfig, languages: tuple[str, str], columns: Columns
+) -> dict[str, _RawSet]:
+    sets = {}
+    for name in ("train", "dev", "test"):
+        given = getattr(config, name)
+        if given is None:
+            continue
+        entries = [given] if isinstance(given, str) else given
+        read = [read_entry(e, languages, columns, field=f"corpus.{name}") for e in entries]
+        if name == "train" and config.max_pairs is not None:
+            read = _first(read, config.max_pairs)
+        sources = [sentence for side, _ in read for sentence in side]
+        targets = [sentence for _, side in read for sentence in side]
+        sizes = [len(side) for side, _ in read]
+        parts = dict(zip(part_names(entries), sizes, strict=True)) if len(entries) > 1 else {}
+        sets[name] = _RawSet(sources, targets, f"`corpus.{name}` ({given})", parts)
+    return sets
+
+
+def _first(read: Sequence[Sides], most: int) -> list[Sides]:
+    """The first pairs of several files, `most` in all."""
+    cut = []
+    for sources, targets in read:
+        cut.append((sources[:most], targets[:most]))
+        most -= len(cut[-1][0])
+    return cut
+
+
+def _read_hub(config: CorpusConfig, columns: Columns) -> tuple[dict[str, _RawSet], str | None]:
+    read, revision = read_hub(config, columns)
+    sets = {
+        name: _RawSet(*sides, f"Split {getattr(config, f'{name}_split')!r} of {config.hub}")
+        for name, sides in read.items()
+    }
+    return sets, revision
+
+
+def _read_phrasebook(languages: tuple[str, str], most: int | None) -> dict[str, _RawSet]:
+    from seq2seq.data.phrasebook.corpus import load_phrasebook
+
+    if set(languages) != {"ko", "en"}:
+        raise ConfigurationError(
+            f"The embedded phrasebook is Korean and English (ko, en), but `source_language` is "
+            f"{languages[0]!r} and `target_language` is {languages[1]!r}; give `corpus.train` or "
+            f"`corpus.hub`."
+        )
+    sets = {}
+    for name, pairs in load_phrasebook().items():
+        pairs = pairs[:most] if name == "train" else pairs
+        sides = {"ko": [pair.korean for pair in pairs], "en": [pair.english for pair in pairs]}
+        source, target = (sides[language] for language in languages)
+        sets[name] = _RawSet(source, target, f"The phrasebook's {name}")
+    return sets
+
+
+def _clean(raw: _RawSet, remove_spaces: str | None) -> _Set:
+    """The cleaned sentences, without the pairs of which a side is blank."""
+    source_unspaced = remove_spaces in ("source", "both")
+    target_unspaced = remove_spaces in ("target", "both")
+    pairs = Pairs(
+        [clean_sentence(source, without_spaces=source_unspaced) for source in raw.sources],
+        [clean_sentence(target, without_spaces=target_unspaced) for target in raw.targets],
+    )
+    blank = [
+        (not source.strip(), not target.strip())
+        for source, target in zip(pairs.sources, pairs.targets, strict=True)
     ]
-    return train.select(kept), len(train) - len(kept)
+    changed = sum(
+        bool(CONTROL.search(source) or CONTROL.search(target))
+        for source, target, is_blank in zip(raw.sources, raw.targets, blank, strict=True)
+        if not any(is_blank)
+    )
+    cleaned = {"control characters turned into spaces": changed} if changed else {}
+    report = CorpusReport(len(pairs), len(pairs), cleaned=cleaned, parts=raw.parts)
+    bounds = pairwise(accumulate(raw.parts.values(), initial=0))
+    parts = {name: list(range(*ends)) for name, ends in zip(raw.parts, bounds, strict=False)}
+    kept = _drop_blank(_Set(pairs, report, parts), blank)
+    if not len(kept.pairs):
+        raise ConfigurationError(f"{raw.where} has no sentence pairs.")
+    return kept
 
 
-def _draw(train: Pairs, names: Sequence[str], seed: int) -> tuple[Pairs, dict[str, Pairs]]:
-    """Moves pairs to new sets; pairs that share a source or a target stay together."""
-    if not names:
-        return train, {}
+def _drop_blank(one: _Set, blank: Sequence[tuple[bool, bool]]) -> _Set:
+    for sides, reason in _BLANK.items():
+        one = one.keep([is_blank != sides for is_blank in blank], reason)
+        blank = [is_blank for is_blank in blank if is_blank != sides]
+    return one
+
+
+def _without_overlap(train: _Set, others: Iterable[_Set]) -> _Set:
+    """The training pairs with no source and no target of the others."""
+    pairs = [other.pairs for other in others]
+    sources = {folded(source) for other in pairs for source in other.sources}
+    targets = {folded(target) for other in pairs for target in other.targets}
+    mask = [
+        folded(source) not in sources and folded(target) not in targets
+        for source, target in zip(train.pairs.sources, train.pairs.targets, strict=True)
+    ]
+    return train.keep(mask, "that share a side with a dev or test pair")
+
+
+def _filter(train: _Set, config: FilterConfig, languages: tuple[str, str]) -> _Set:
+    for one, setting in active_filters(config):
+        mask = one.keep(train.pairs.sources, train.pairs.targets, setting, languages)
+        train = train.keep(mask, one.reason.format(setting))
+    return train
+
+
+def _draw_missing(sets: dict[str, _Set], seed: int) -> dict[str, _Set]:
+    """Draws missing development and test sets from the training pairs."""
+    missing = [name for name in ("dev", "test") if name not in sets]
+    if not missing or not len(sets["train"].pairs):
+        return sets
+    train = sets["train"]
+    rest, drawn = _draw(train.pairs, missing, seed)
+    report = train.report
+    made = {}
+    for name, indices in drawn.items():
+        pairs = train.pairs.select(indices)
+        made[name] = _Set(pairs, CorpusReport(len(pairs), len(pairs)))
+        moved = {**report.moved, f"to {name}": len(pairs)}
+        report = replace(report, kept=report.kept - len(pairs), moved=moved)
+    sets = {**sets, **made, "train": replace(train.select(rest), report=report)}
+    return {name: sets[name] for name in ("train", "dev", "test")}
+
+
+def _draw(train: Pairs, names: Sequence[str], seed: int) -> tuple[list[int], dict[str, list[int]]]:
+    """The indices that stay and those of new sets; pairs that share a side stay together."""
     limit = min(int(_DRAWN_SHARE * len(train)), _DRAWN_MOST)
     groups = _connected(train)
     random.Random(seed).shuffle(groups)
@@ -350,9 +360,7 @@ def _draw(train: Pairs, names: Sequence[str], seed: int) -> tuple[Pairs, dict[st
                 f"`corpus.{name}` is missing, and {len(train)} training pairs are too few "
                 f"or too much alike to draw it from them; give `corpus.{name}`."
             )
-    return train.select(sorted(rest)), {
-        name: train.select(sorted(indices)) for name, indices in drawn.items()
-    }
+    return sorted(rest), {name: sorted(indices) for name, indices in drawn.items()}
 
 
 def _connected(pairs: Pairs) -> list[list[int]]:
@@ -367,7 +375,7 @@ def _connected(pairs: Pairs) -> list[list[int]]:
 
     for side in (pairs.sources, pairs.targets):
         first: dict[str, int] = {}
-        for index, sentence in enumerate(side):
+        for index, sentence in enumerate(map(folded, side)):
             parents[root(index)] = root(first.setdefault(sentence, index))
     groups: dict[int, list[int]] = {}
     for index in range(len(pairs)):

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 
 from seq2seq.config import ConfigurationError, Recipe
 from seq2seq.data.batch import Batch
 from seq2seq.data.corpus import Corpus, CorpusReport
-from seq2seq.data.encoded import EncodedPairs, encode_corpus
+from seq2seq.data.encoded import EncodedPairs, SampledPairs, encode_corpus
 from seq2seq.data.sampler import TokenBatchSampler
 from seq2seq.data.tokenizer import Tokenizers
 
@@ -19,10 +20,19 @@ class BatchLoader:
 
     Lightning looks for `sampler`, whose epoch it sets, for `batch_sampler` as in torch's loader,
     for the length, and for the state that it saves with a checkpoint.
+
+    Args:
+        sampled: The same pairs, to serve in segmentations drawn by seed, epoch and batch.
     """
 
-    def __init__(self, pairs: EncodedPairs, sampler: TokenBatchSampler) -> None:
+    def __init__(
+        self,
+        pairs: EncodedPairs,
+        sampler: TokenBatchSampler,
+        sampled: SampledPairs | None = None,
+    ) -> None:
         self.pairs = pairs
+        self.sampled = sampled
         self.sampler = self.batch_sampler = sampler
 
     def __len__(self) -> int:
@@ -31,7 +41,13 @@ class BatchLoader:
     def __iter__(self) -> Iterator[Batch]:
         # Lightning asks for an iterator before it sets the epoch: nothing may happen until `next`.
         for indices in self.sampler:
-            yield self.pairs.batch(indices)
+            yield self._batch(indices)
+
+    def _batch(self, indices: np.ndarray) -> Batch:
+        if self.sampled is None:
+            return self.pairs.batch(indices)
+        plan = self.sampler
+        return self.sampled.batch(indices, [plan.seed, plan.epoch, plan.rank, plan.position])
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the order of the batches."""
@@ -79,11 +95,20 @@ class TranslationDataModule(lightning.LightningDataModule):
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled training batches of this process."""
-        return self._loader(self._encode()[0], shuffle=True)
+        pairs, sampling = self._encode()[0], self.recipe.tokenizer.sampling
+        if not sampling:
+            return self._loader(pairs, shuffle=True)
+        sampled = SampledPairs(self.corpus.train, pairs.rows, self.tokenizers, sampling)
+        return self._loader(pairs, shuffle=True, sampled=sampled)
 
     def val_dataloader(self) -> BatchLoader:
         """Development batches of this process, always in the same order."""
         return self._loader(self._encode()[1], shuffle=False)
+
+    @property
+    def longest_source(self) -> int:
+        """Pieces of the longest training source, `</s>` not counted."""
+        return int(self._encode()[0].source_lengths.max())
 
     def _encode(self) -> tuple[EncodedPairs, EncodedPairs]:
         if self._encoded is None:
@@ -98,13 +123,18 @@ class TranslationDataModule(lightning.LightningDataModule):
                 )
             dev = encode_corpus(self.corpus.dev, self.tokenizers, self.cache_dir, name="dev")
             if "train" in self.reports:
+                pairs = self.corpus.train
                 self.reports["train"] = self.reports["train"].without(
-                    f"longer than {longest} pieces", train.num_too_long
+                    f"longer than {longest} pieces",
+                    len(train.too_long),
+                    ((pairs.sources[row], pairs.targets[row]) for row in train.too_long),
                 )
             self._encoded = train, dev
         return self._encoded
 
-    def _loader(self, pairs: EncodedPairs, *, shuffle: bool) -> BatchLoader:
+    def _loader(
+        self, pairs: EncodedPairs, *, shuffle: bool, sampled: SampledPairs | None = None
+    ) -> BatchLoader:
         sampler = TokenBatchSampler(
             pairs.source_lengths,
             pairs.target_lengths,
@@ -114,7 +144,7 @@ class TranslationDataModule(lightning.LightningDataModule):
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=self.trainer.world_size if self.trainer else 1,
         )
-        return BatchLoader(pairs, sampler)
+        return BatchLoader(pairs, sampler, sampled)
 
 
 def describe(sampler: TokenBatchSampler) -> str:

@@ -24,13 +24,16 @@ class EncodedPairs:
     Args:
         source: Chunks of ids and offsets of the sources, views of the file.
         target: The same of the targets.
-        num_too_long: Pairs that were left out for their length.
+        too_long: Where pairs stood in the text that were left out for their length.
     """
 
-    def __init__(self, source: "_Column", target: "_Column", num_too_long: int = 0) -> None:
+    def __init__(self, source: "_Column", target: "_Column", too_long: Sequence[int] = ()) -> None:
         self.source_lengths = source.lengths  # [pairs], </s> not counted
         self.target_lengths = target.lengths  # [pairs], </s> not counted
-        self.num_too_long = num_too_long
+        self.too_long = list(too_long)
+        everything = np.arange(len(self.source_lengths) + len(too_long))
+        self.rows = np.delete(everything, np.asarray(too_long, np.int64))
+        """Where each pair stands in the text that was encoded [pairs]."""
         self._source = source
         self._target = target
 
@@ -45,6 +48,46 @@ class EncodedPairs:
         """The pairs at `indices` side by side."""
         return make_batch(
             self._source.sentences(indices), self._target.sentences(indices), list(indices)
+        )
+
+
+class SampledPairs:
+    """Subword regularisation: pairs whose segmentation is drawn anew for each batch.
+
+    Kudo (2018), https://arxiv.org/abs/1804.10959; Provilkov et al. (2020),
+    https://arxiv.org/abs/1910.13267.
+
+    Args:
+        pairs: The text.
+        rows: Where the pairs that are asked for stand in it, as `EncodedPairs.rows`.
+        sampling: As in `TokenizerConfig`.
+    """
+
+    def __init__(
+        self, pairs: Pairs, rows: np.ndarray, tokenizers: Tokenizers, sampling: float
+    ) -> None:
+        self._pairs = pairs
+        self._rows = rows
+        self._tokenizers = tokenizers
+        self._sampling = sampling
+
+    def batch(self, indices: Sequence[int] | np.ndarray, place: Sequence[int]) -> Batch:
+        """The pairs at `indices` side by side.
+
+        Args:
+            place: Numbers that the draw depends on, and on nothing else, such as seed and epoch.
+        """
+        rows = self._rows[indices].tolist()
+        source_seed, target_seed = np.random.default_rng(place).integers(2**31, size=2).tolist()
+        tokenizers, pairs = self._tokenizers, self._pairs
+        return make_batch(
+            tokenizers.source.sample_batch(
+                [pairs.sources[row] for row in rows], self._sampling, seed=source_seed
+            ),
+            tokenizers.target.sample_batch(
+                [pairs.targets[row] for row in rows], self._sampling, seed=target_seed
+            ),
+            list(indices),
         )
 
 
@@ -74,7 +117,7 @@ def encode_corpus(
     return cached
 
 
-_FORMAT = 1  # to be raised when the same text and tokenizers give other files
+_FORMAT = 2  # to be raised when the same text and tokenizers give other files
 _CHUNK = 10_000  # sentences
 _SIDES = ("source_ids", "target_ids")
 
@@ -121,27 +164,27 @@ def _fingerprint(pairs: Pairs, tokenizers: Tokenizers, max_length: int | None) -
     return digest.hexdigest()[:32]
 
 
-def _encode(pairs: Pairs, tokenizers: Tokenizers, max_length: int | None) -> tuple[Any, int]:
-    """An Arrow table of the ids, and how many pairs were too long for it."""
+def _encode(pairs: Pairs, tokenizers: Tokenizers, max_length: int | None) -> tuple[Any, list[int]]:
+    """An Arrow table of the ids, and where the pairs stand that were too long for it."""
     import pyarrow as pa  # type: ignore[import-untyped]
 
     longest = np.iinfo(np.int64).max if max_length is None else max_length
-    num_too_long = 0
+    too_long = []
     batches = []
     schema = pa.schema([(side, pa.list_(pa.int32())) for side in _SIDES])
     for start in range(0, len(pairs), _CHUNK):
         chunk = slice(start, start + _CHUNK)
         sources = tokenizers.source.encode_batch(pairs.sources[chunk])
         targets = tokenizers.target.encode_batch(pairs.targets[chunk])
-        kept = [
-            (source, target)
-            for source, target in zip(sources, targets, strict=True)
-            if max(len(source), len(target)) <= longest
-        ]
-        num_too_long += len(sources) - len(kept)
+        kept = []
+        for row, pair in enumerate(zip(sources, targets, strict=True), start):
+            if max(map(len, pair)) <= longest:
+                kept.append(pair)
+            else:
+                too_long.append(row)
         columns = [_list_array([pair[side] for pair in kept]) for side in (0, 1)]
         batches.append(pa.record_batch(columns, schema=schema))
-    return pa.Table.from_batches(batches, schema=schema), num_too_long
+    return pa.Table.from_batches(batches, schema=schema), too_long
 
 
 def _list_array(sentences: list[list[int]]) -> Any:
@@ -152,7 +195,7 @@ def _list_array(sentences: list[list[int]]) -> Any:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
 
 
-def _write(path: Path, table: Any, num_too_long: int) -> None:
+def _write(path: Path, table: Any, too_long: list[int]) -> None:
     """Writes beside `path` and renames, so that no half-written cache is ever found."""
     import datasets
 
@@ -162,7 +205,7 @@ def _write(path: Path, table: Any, num_too_long: int) -> None:
             dataset = datasets.Dataset(datasets.table.InMemoryTable(table))
             dataset.save_to_disk(str(scratch / "ids"), num_shards=1)  # of nothing, too
         summary = {
-            "num_too_long": num_too_long,
+            "too_long": too_long,
             "checksums": [_Column(table.column(side)).checksum() for side in _SIDES],
         }
         (scratch / "summary.json").write_text(json.dumps(summary))
@@ -189,7 +232,7 @@ def _read(path: Path) -> EncodedPairs | None:
         source, target = (_Column(table.column(side)) for side in _SIDES)
         if summary["checksums"] != [source.checksum(), target.checksum()]:
             return None
-        return EncodedPairs(source, target, summary["num_too_long"])
+        return EncodedPairs(source, target, summary["too_long"])
     except Exception:  # a damaged file fails in many ways, and all have one remedy
         return None
 

@@ -31,6 +31,9 @@ from seq2seq.data.corpus import CONTROL, Pairs
 TOKENIZERS: dict[str, dict[str, Any]] = {
     "unigram": {"model_type": "unigram"},
     "bpe": {"model_type": "bpe"},
+    "character": {"model_type": "char"},
+    "byte": {"model_type": "char"},  # whose only character is the space: the others become bytes
+    "word": {"model_type": "word", "unk_surface": " \u2047"},  # its pieces begin with a space
 }
 
 
@@ -80,16 +83,23 @@ class Tokenizer:
             field: Name of `config` in error messages.
 
         Raises:
-            ConfigurationError: If the vocabulary does not fit the text; says what size does.
+            ConfigurationError: If the vocabulary does not fit the text; says what size does. Or
+                if a byte model is asked to do without byte pieces.
         """
         if config.vocabulary_size is None:
             return cls._train_fitting(list(sentences), config, field=field, seed=seed)
         settings = choose(TOKENIZERS, config.kind, field=f"{field}.kind")
+        if config.kind == "byte" and not config.byte_fallback:
+            raise ConfigurationError(
+                f"`{field}.byte_fallback` must be true where `{field}.kind` is 'byte'."
+            )
         prepared = [text for text in map(_prepare, sentences) if text.strip()]
         if not prepared:
             raise ConfigurationError(f"`{field}` needs text to learn from, but there is none.")
         if len(prepared) > _MOST_SENTENCES:
             prepared = random.Random(seed).sample(prepared, _MOST_SENTENCES)
+        if config.kind == "byte":
+            prepared = [" "]
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.train(
@@ -102,17 +112,19 @@ class Tokenizer:
                 unk_id=UNKNOWN_ID,
                 bos_id=BOS_ID,
                 eos_id=EOS_ID,
-                unk_surface="\u2047",
                 normalization_rule_name="identity",
                 remove_extra_whitespaces=False,
                 max_sentence_length=max(10, max(len(text.encode()) for text in prepared) + 1),
                 num_threads=_TRAINING_THREADS,
                 minloglevel=2,
-                **settings,
+                **{"unk_surface": "\u2047", **settings},
             )
         except RuntimeError as error:
             raise _training_error(str(error), config, field) from error
-        return cls(model.getvalue())
+        tokenizer = cls(model.getvalue())
+        if tokenizer.vocabulary_size < config.vocabulary_size:  # of characters there are no more
+            raise _too_large(config, field, tokenizer.vocabulary_size)
+        return tokenizer
 
     @classmethod
     def _train_fitting(
@@ -120,6 +132,8 @@ class Tokenizer:
     ) -> "Tokenizer":
         """Chooses the vocabulary size: more pieces for more text, and what the text allows."""
         size = min(_LARGEST_CHOICE, _SMALLEST_CHOICE + len(sentences) // _SENTENCES_PER_PIECE)
+        if config.kind == "character":
+            size = _LARGEST_CHOICE  # `character_coverage` says which are too rare
         sized = dataclasses.replace(config, vocabulary_size=size)
         try:
             return cls.train(sentences, sized, field=field, seed=seed)
@@ -173,6 +187,26 @@ class Tokenizer:
         """Ids of each sentence, faster than one by one."""
         return self._processor.encode([_prepare(sentence) for sentence in sentences])
 
+    def sample_batch(
+        self, sentences: Sequence[str], sampling: float, *, seed: int
+    ) -> list[list[int]]:
+        """Ids of each sentence in a segmentation drawn at random; the seed alone decides which.
+
+        Args:
+            sampling: As in `TokenizerConfig`.
+            seed: In [0, 2**32 - 1).
+        """
+        # SentencePiece seeds a generator when its thread first draws, and starts a thread for
+        # each call with a list: one thread, so that its sentences always come in the same order.
+        sentencepiece.set_random_generator_seed(seed)
+        return self._processor.encode(
+            [_prepare(sentence) for sentence in sentences],
+            enable_sampling=True,
+            nbest_size=-1,  # from all segmentations, not from some best ones
+            alpha=sampling,
+            num_threads=1,
+        )
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; padding, `<s>` and `</s>` say nothing, an unknown piece is `⁇`.
 
@@ -181,6 +215,8 @@ class Tokenizer:
         """
         plain = [token_id for token_id in self._checked(ids) if token_id not in _SILENT_IDS]
         text = self._processor.decode(plain).replace(_SPACE_MARK, " ")
+        if plain and (plain[0] == UNKNOWN_ID or self._processor.is_byte(plain[0])):
+            text = text.removeprefix(" ")  # the mark before every text, if no piece begins with it
         # Bytes of a network may come together as any character, also as a newline.
         return CONTROL.sub(" ", _ESCAPED.sub(lambda match: _UNESCAPE[match[0]], text))
 
@@ -235,6 +271,7 @@ _MOST_SENTENCES = 2_000_000
 # seen often enough to be learnt; 8,000 is what small corpora of 29,000 pairs and more do well with.
 _SMALLEST_CHOICE, _LARGEST_CHOICE, _SENTENCES_PER_PIECE = 300, 8000, 6
 _TRAINING_THREADS = 1  # also the fastest for corpora of this size
+_SPECIAL_AND_BYTES = 4 + 256  # pieces that stand in every vocabulary with byte pieces
 _SILENT_IDS = frozenset((PAD_ID, BOS_ID, EOS_ID))
 _SPACE_MARK = "\u2581"  # SentencePiece writes it for a space and would read it as one
 _ESCAPE = "\ue000"  # of the private use area: rare, and unchanged by NFC
@@ -264,19 +301,29 @@ def _check_conventions(processor: sentencepiece.SentencePieceProcessor) -> None:
         raise ConfigurationError("The tokenizer changes the text that it reads.")
 
 
+def _too_large(config: TokenizerConfig, field: str, bound: int) -> VocabularySizeError:
+    return VocabularySizeError(
+        f"`{field}.vocabulary_size` must be at most {bound} for this text, "
+        f"but is {config.vocabulary_size}.",
+        bound,
+    )
+
+
 def _training_error(message: str, config: TokenizerConfig, field: str) -> ConfigurationError:
     """Says which vocabulary size works, as far as SentencePiece does."""
     size = f"but is {config.vocabulary_size}"
     if match := re.search(r"set it to a value <= (\d+)", message):
-        return VocabularySizeError(
-            f"`{field}.vocabulary_size` must be at most {match[1]} for this text, {size}.",
-            int(match[1]),
-        )
+        return _too_large(config, field, int(match[1]))
     if match := re.search(r"required_chars\. \d+ vs (\d+)", message):
         return VocabularySizeError(
             f"`{field}.vocabulary_size` must be at least {match[1]} for the characters "
             f"of this text, {size}.",
             int(match[1]),
+        )
+    if "(vocab_size) >= (0)" in message:
+        return ConfigurationError(
+            f"`{field}.vocabulary_size` must be at least {_SPECIAL_AND_BYTES} for the special "
+            f"pieces and the bytes, {size}."
         )
     return ConfigurationError(
         f"`{field}` does not fit the text, SentencePiece says: {' '.join(message.split())}"

@@ -4,20 +4,29 @@ To add a metric: a function and one line of `METRICS`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
+import numpy as np
+from numpy.typing import NDArray
 from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.base import Metric
 
-# What sacreBLEU's own command line takes when it is told the target language. Without the
-# morphological analyser, characters: words are not separated in Japanese, and in Korean particles
-# and endings hang on the word, so with 13a a right word with a wrong particle would count nothing.
+from seq2seq.languages import base_language, language_name
+
+# What sacreBLEU's own command line takes when it is told the target language, but for Thai, which
+# it would split at spaces. Without the morphological analyser, characters: words are not separated
+# in Japanese, and in Korean particles and endings hang on the word, so with 13a a right word with a
+# wrong particle would count nothing.
 BLEU_TOKENIZERS = {
     "ja": ("ja-mecab", "char"),
     "ko": ("ko-mecab", "char"),
+    "th": ("char",),
     "zh": ("zh",),
 }
+
+NUM_RESAMPLES = 1000
+_SEED = 12345  # sacreBLEU's own
 
 
 @dataclass(frozen=True)
@@ -30,54 +39,152 @@ class Score:
     """From 0 to 100, but TER has no upper bound."""
     signature: str
     """sacreBLEU's, with case, tokeniser, smoothing and version."""
+    low: float | None = None
+    """Lower end of the 95 % bootstrap interval; None if it was not asked for."""
+    high: float | None = None
+    """Its upper end."""
 
     def __str__(self) -> str:
         return f"{self.name} {self.value:.2f} ({self.signature})"
 
 
-def bleu(hypotheses: Sequence[str], references: Sequence[str], target_language: str) -> Score:
-    """BLEU of a corpus, cased (Papineni et al., 2002; Post, 2018), 0 to 100."""
-    metric = BLEU(tokenize=bleu_tokenizer(target_language))
-    return _score(metric, hypotheses, references)
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """What a metric counts in each sentence; the scores of all and of some follow from it."""
+
+    metric: str
+    """Name in `METRICS`."""
+    target_language: str
+    counts: NDArray[np.float64]
+    """[num_sentences, num_counts]"""
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def select(self, indices: Sequence[int]) -> "Statistics":
+        """Those of the sentences at `indices`."""
+        return replace(self, counts=self.counts[list(indices)])
+
+    def score(self, *, with_interval: bool = False) -> Score:
+        """The score of the corpus.
+
+        Args:
+            with_interval: Finds `low` and `high`, as `sacrebleu --confidence` does.
+        """
+        metric = METRICS[self.metric](self.target_language)
+        metric.num_refs = 1
+        low = high = None
+        if with_interval:
+            metric.n_bootstrap, metric.seed = NUM_RESAMPLES, str(_SEED)
+            low, high = _interval(self.resampled())
+        result = metric._compute_score_from_stats(self.counts.sum(0).tolist())
+        return Score(result.name, float(result.score), str(metric.get_signature()), low, high)
+
+    def sentence_scores(self) -> list[float]:
+        """The score of each sentence; BLEU leaves out n-grams longer than the sentence."""
+        metric = {**METRICS, "bleu": _sentence_bleu}[self.metric](self.target_language)
+        return [float(metric._compute_score_from_stats(row).score) for row in self.counts.tolist()]
+
+    def resampled(self) -> NDArray[np.float64]:
+        """Scores of random draws of as many sentences, [num_resamples].
+
+        The draws are those of sacreBLEU, and the same for all sets of one size: the scores of two
+        systems on one set can be compared draw by draw.
+        """
+        metric = METRICS[self.metric](self.target_language)
+        generator = np.random.default_rng(_SEED)
+        scores = []
+        for _ in range(NUM_RESAMPLES):  # all at once would take gigabytes for large sets
+            rows = generator.choice(len(self), size=len(self), replace=True)
+            scores.append(metric._compute_score_from_stats(self.counts[rows].sum(0).tolist()).score)
+        return np.array(scores)
 
 
-def chrf(hypotheses: Sequence[str], references: Sequence[str], target_language: str) -> Score:
-    """chrF2 of a corpus (Popovic, 2015), 0 to 100."""
-    return _score(CHRF(), hypotheses, references)
+def measure(
+    metric: str, hypotheses: Sequence[str], references: Sequence[str], target_language: str
+) -> Statistics:
+    """Counts in each sentence what a metric needs; this is where the time goes.
 
+    Args:
+        metric: A name of `METRICS`.
 
-def ter(hypotheses: Sequence[str], references: Sequence[str], target_language: str) -> Score:
-    """Translation edit rate of a corpus (Snover et al., 2006); lower is better."""
-    without_spaces = _base_language(target_language) in ("ja", "zh")
-    # Asian support separates characters, and is a part of the normalisation.
-    metric = TER(normalized=without_spaces, asian_support=without_spaces)
-    return _score(metric, hypotheses, references)
-
-
-MetricFunction = Callable[[Sequence[str], Sequence[str], str], Score]
-METRICS: Mapping[str, MetricFunction] = {"bleu": bleu, "chrf": chrf, "ter": ter}
-
-
-@cache
-def bleu_tokenizer(target_language: str) -> str:
-    """Name of the sacreBLEU tokeniser that fits a language and is installed here."""
-    candidates = BLEU_TOKENIZERS.get(_base_language(target_language), ("13a",))
-    return next(name for name in candidates if _is_installed(name))
-
-
-def _score(metric: Metric, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+    Raises:
+        ValueError: If there are not as many references as hypotheses, or none.
+    """
     if len(hypotheses) != len(references) or not references:
         raise ValueError(
             f"A score needs as many references as hypotheses and at least one, but there are "
             f"{len(hypotheses)} hypotheses and {len(references)} references."
         )
-    result = metric.corpus_score(list(hypotheses), [list(references)])
-    return Score(result.name, float(result.score), str(metric.get_signature()))
+    counter = METRICS[metric](target_language)
+    counts = counter._extract_corpus_statistics(list(hypotheses), [list(references)])
+    return Statistics(metric, target_language, np.array(counts, dtype=np.float64))
 
 
-def _base_language(code: str) -> str:
-    """The language of a code that may name script or region too, such as zh-Hant or ja_JP."""
-    return code.lower().replace("_", "-").split("-")[0]
+def length_ratio(bleu_statistics: Statistics) -> float:
+    """Tokens of the hypotheses for each token of the references, as BLEU counts them."""
+    hypothesis_length, reference_length = bleu_statistics.counts.sum(0)[:2]
+    return float(hypothesis_length / max(reference_length, 1.0))
+
+
+def bleu(target_language: str) -> Metric:
+    """BLEU, cased (Papineni et al., 2002; Post, 2018), 0 to 100."""
+    return BLEU(tokenize=bleu_tokenizer(target_language))
+
+
+def chrf(target_language: str) -> Metric:
+    """chrF2 (Popovic, 2015), 0 to 100."""
+    return CHRF()
+
+
+def ter(target_language: str) -> Metric:
+    """Translation edit rate (Snover et al., 2006); lower is better."""
+    without_spaces = base_language(target_language) in ("ja", "zh")
+    # Asian support separates characters, and is a part of the normalisation.
+    return TER(normalized=without_spaces, asian_support=without_spaces)
+
+
+METRICS: Mapping[str, Callable[[str], Metric]] = {"bleu": bleu, "chrf": chrf, "ter": ter}
+LOWER_IS_BETTER = frozenset({"ter"})
+
+
+@cache
+def bleu_tokenizer(target_language: str) -> str:
+    """Name of the sacreBLEU tokeniser that fits a language and is installed here."""
+    candidates = BLEU_TOKENIZERS.get(base_language(target_language), ("13a",))
+    return next(name for name in candidates if _is_installed(name))
+
+
+def explain_tokenizer(target_language: str) -> str:
+    """What BLEU counts in a language, and why, in one sentence."""
+    tokenizer = bleu_tokenizer(target_language)
+    language = language_name(target_language)
+    if tokenizer == "char" and base_language(target_language) == "ko":
+        reason = (
+            "characters, since particles and endings hang on the words of Korean; with mecab-ko "
+            "installed it counts words and particles"
+        )
+    elif tokenizer in ("char", "zh"):
+        reason = f"characters, since the words of {language} are not separated"
+        if base_language(target_language) == "ja":
+            reason += "; with mecab installed it counts words"
+    elif tokenizer.endswith("-mecab"):
+        reason = f"the words that MeCab finds in {language}"
+    else:
+        reason = "words and punctuation marks"
+    return f"BLEU counts {reason} (tokenisation {tokenizer}, case kept)."
+
+
+def _sentence_bleu(target_language: str) -> Metric:
+    return BLEU(tokenize=bleu_tokenizer(target_language), effective_order=True)
+
+
+def _interval(scores: NDArray[np.float64]) -> tuple[float, float]:
+    """Where the middle 95 % of the scores lie, made symmetric about their mean by sacreBLEU."""
+    ordered = np.sort(scores)
+    outside = len(ordered) // 40
+    half = 0.5 * (ordered[-outside - 1] - ordered[outside])
+    return float(ordered.mean() - half), float(ordered.mean() + half)
 
 
 def _is_installed(tokenizer: str) -> bool:

@@ -7,13 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from string import Template
+from typing import TYPE_CHECKING
 
-from seq2seq.translator import Translation
+if TYPE_CHECKING:
+    from seq2seq.translator import Translation
 
-_CELL = 36  # pixels
+CELL = 36  # pixels
 _LABEL_SIZE = 15  # pixels; a wide (Korean, Japanese) letter takes about that much
 _TITLE_SIZE = 16  # pixels
 _LEGEND_STEPS = 5
+_STRONG = 0.1  # weight of cells that stand by themselves and tell it on hover
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Alignment:
     """[target_length, source_length]; each row sums to 1."""
 
 
-def find_alignment(translation: Translation) -> Alignment:
+def find_alignment(translation: "Translation") -> Alignment:
     """The alignment that the search recorded.
 
     Raises:
@@ -37,48 +40,54 @@ def find_alignment(translation: Translation) -> Alignment:
     return Alignment(translation.source_pieces, translation.pieces, translation.alignment.tolist())
 
 
-def draw_alignment(alignment: Alignment, title: str) -> str:
+def draw_alignment(alignment: Alignment, title: str, *, cell: int = CELL) -> str:
     """Draws source pieces as columns, output pieces as rows, weights as depth of colour.
 
+    Args:
+        cell: Width and height of each weight in pixels.
+
     Returns:
-        A self-contained SVG document; it follows the reader's light or dark mode and shows each
-        weight on hover.
+        A self-contained SVG document; it follows the reader's light or dark mode and shows weights
+        on hover.
     """
     left = 40 + _text_width(alignment.target_pieces)
     top = 92 + _text_width(alignment.source_pieces)
     columns, rows = len(alignment.source_pieces), len(alignment.target_pieces)
-    width = max(left + columns * _CELL + 24, 360)
+    width = max(left + columns * cell + 24, 360)
     title_lines = _wrap(title, width - 32)
     top += 20 * (len(title_lines) - 1)
-    height = top + rows * _CELL + 84
-    middle = left + columns * _CELL / 2
+    height = top + rows * cell + 84
+    middle = left + columns * cell / 2
     body = [
         *_title(title_lines),
         _text(middle, 34 + 20 * len(title_lines), "source pieces", "axis", "middle"),
-        *_labels(alignment, left, top),
-        *_cells(alignment, left, top),
-        f'<rect x="{left}" y="{top}" width="{columns * _CELL}" height="{rows * _CELL}" '
+        *_labels(alignment, left, top, cell),
+        *_cells(alignment, left, top, cell),
+        f'<rect x="{left}" y="{top}" width="{columns * cell}" height="{rows * cell}" '
         f'class="frame"/>',
-        f'<g transform="translate(18 {top + rows * _CELL / 2}) rotate(-90)">'
+        f'<g transform="translate(18 {top + rows * cell / 2}) rotate(-90)">'
         f"{_text(0, 0, 'output pieces', 'axis', 'middle')}</g>",
-        *_legend(left, top + rows * _CELL + 28),
+        *_legend(left, top + rows * cell + 28),
     ]
     return _DOCUMENT.substitute(
         width=width, height=height, title=escape(title), body="\n".join(body)
     )
 
 
+# Every rule begins with the figure's class: in a page they must not reach beyond it.
 _DOCUMENT = Template("""\
-<svg xmlns="http://www.w3.org/2000/svg" width="$width" height="$height" \
+<svg xmlns="http://www.w3.org/2000/svg" class="alignment" width="$width" height="$height" \
 viewBox="0 0 $width $height" role="img" aria-label="$title">
 <style>
-  text { font-family: system-ui, "Noto Sans", "Noto Sans CJK KR", "Apple SD Gothic Neo",
-         "Malgun Gothic", NanumGothic, sans-serif; fill: #1f2328; }
-  .page { fill: #ffffff; } .cell { fill: #0a58ca; } .frame { fill: none; stroke: #8c959f; }
-  .title { font-size: 16px; font-weight: 600; } .piece { font-size: 15px; }
-  .axis { font-size: 13px; font-style: italic; } .tick { font-size: 12px; }
+  .alignment text { font-family: system-ui, "Noto Sans", "Noto Sans CJK KR",
+         "Apple SD Gothic Neo", "Malgun Gothic", NanumGothic, sans-serif; fill: #1f2328; }
+  .alignment .page { fill: #ffffff; } .alignment .cell { fill: #0a58ca; }
+  .alignment .frame { fill: none; stroke: #8c959f; }
+  .alignment .title { font-size: 16px; font-weight: 600; } .alignment .piece { font-size: 15px; }
+  .alignment .axis { font-size: 13px; font-style: italic; } .alignment .tick { font-size: 12px; }
   @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3; } .page { fill: #0d1117; } .cell { fill: #6cb6ff; }
+    .alignment text { fill: #e6edf3; }
+    .alignment .page { fill: #0d1117; } .alignment .cell { fill: #6cb6ff; }
   }
 </style>
 <rect width="$width" height="$height" class="page"/>
@@ -103,40 +112,48 @@ def _title(lines: Sequence[str]) -> Iterator[str]:
         yield _text(16, 28 + 20 * index, line, "title", "start")
 
 
-def _labels(alignment: Alignment, left: float, top: float) -> Iterator[str]:
+def _labels(alignment: Alignment, left: float, top: float, cell: int) -> Iterator[str]:
     for index, piece in enumerate(alignment.source_pieces):
-        x = left + (index + 0.5) * _CELL
+        x = left + (index + 0.5) * cell
         label = _text(0, 5, piece, "piece", "start")
         yield f'<g transform="translate({x} {top - 8}) rotate(-90)">{label}</g>'
     for index, piece in enumerate(alignment.target_pieces):
-        yield _text(left - 8, top + (index + 0.5) * _CELL + 5, piece, "piece", "end")
+        yield _text(left - 8, top + (index + 0.5) * cell + 5, piece, "piece", "end")
 
 
-def _cells(alignment: Alignment, left: float, top: float) -> Iterator[str]:
+def _cells(alignment: Alignment, left: int, top: int, cell: int) -> Iterator[str]:
+    """Faint cells as one path for each depth, since most are; the others with their weights."""
+    faint: dict[float, list[str]] = {}
     for row, (target, weights) in enumerate(
         zip(alignment.target_pieces, alignment.weights, strict=True)
     ):
         for column, (source, weight) in enumerate(
             zip(alignment.source_pieces, weights, strict=True)
         ):
-            yield (
-                f'<rect x="{left + column * _CELL}" y="{top + row * _CELL}" width="{_CELL}" '
-                f'height="{_CELL}" class="cell" fill-opacity="{weight:.3f}">'
-                f"<title>{escape(target)} ← {escape(source)}: {weight:.3f}</title></rect>"
-            )
+            x, y = left + column * cell, top + row * cell
+            if weight >= _STRONG:
+                yield (
+                    f'<rect x="{x}" y="{y}" width="{cell}" height="{cell}" class="cell" '
+                    f'fill-opacity="{weight:.3f}">'
+                    f"<title>{escape(target)} ← {escape(source)}: {weight:.3f}</title></rect>"
+                )
+            elif depth := round(weight, 2):
+                faint.setdefault(depth, []).append(f"M{x} {y}h{cell}v{cell}h-{cell}z")
+    for depth, squares in sorted(faint.items()):
+        yield f'<path d="{"".join(squares)}" class="cell" fill-opacity="{depth}"/>'
 
 
 def _legend(x: float, y: float) -> Iterator[str]:
     yield _text(x, y + 4, "weight", "axis", "start")
     for step in range(_LEGEND_STEPS):
         weight = step / (_LEGEND_STEPS - 1)
-        left = x + 56 + step * _CELL
+        left = x + 56 + step * CELL
         yield (
-            f'<rect x="{left}" y="{y - 10}" width="{_CELL}" height="18" class="cell" '
-            f'fill-opacity="{weight}"/><rect x="{left}" y="{y - 10}" width="{_CELL}" height="18" '
+            f'<rect x="{left}" y="{y - 10}" width="{CELL}" height="18" class="cell" '
+            f'fill-opacity="{weight}"/><rect x="{left}" y="{y - 10}" width="{CELL}" height="18" '
             f'class="frame"/>'
         )
-        yield _text(left + _CELL / 2, y + 26, f"{weight:g}", "tick", "middle")
+        yield _text(left + CELL / 2, y + 26, f"{weight:g}", "tick", "middle")
 
 
 def _text(x: float, y: float, text: str, kind: str, anchor: str) -> str:

@@ -139,6 +139,15 @@ class Evaluation(StepCallback):
         limit = self._config.max_minutes
         return limit is not None and self._clock.seconds >= 60 * limit
 
+    @property
+    def ended(self) -> str:
+        """Why training ended, for reports."""
+        if self.history[-1]["step"] >= self._plan.total_steps:
+            return f"after {self._config.max_epochs} epochs, as set"
+        if self.out_of_patience:
+            return f"after {self._config.patience} evaluations without improvement"
+        return f"after {self._config.max_minutes:g} minutes, as set"
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """A resumed run may have been at its end."""
         super().on_train_start(trainer, pl_module)

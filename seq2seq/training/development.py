@@ -12,7 +12,7 @@ from seq2seq.config import Recipe
 from seq2seq.data.batch import Batch
 from seq2seq.data.corpus import Pairs
 from seq2seq.data.tokenizer import Tokenizers
-from seq2seq.evaluation.metrics import METRICS, Score
+from seq2seq.evaluation.metrics import Score, measure
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.training.hardware import Hardware
 from seq2seq.training.module import TrainingError
@@ -33,7 +33,7 @@ class DevelopmentScores:
     bleu: Score
     chrf: Score
     translations: list[str]
-    """Greedy translations of the first sentences, in their order."""
+    """Greedy translations of the sentences that are translated, in their order."""
 
     def value(self, monitor: str) -> float:
         """The number that `training.monitor` names, turned so that higher is better."""
@@ -45,8 +45,9 @@ class Development:
     """The development set, ready to be evaluated again and again.
 
     Args:
-        pairs: All pairs; the first `training.dev_sentences` are translated.
+        pairs: All pairs; `training.dev_sentences` of them are translated.
         batches: All pairs as batches, for the loss.
+        longest_source: Pieces of the longest training source; see `Translator`.
     """
 
     def __init__(
@@ -57,14 +58,16 @@ class Development:
         tokenizers: Tokenizers,
         recipe: Recipe,
         hardware: Hardware,
+        longest_source: int | None = None,
     ) -> None:
-        count = recipe.training.dev_sentences
-        self.sources = pairs.sources[:count]
-        self.references = pairs.targets[:count]
+        translated = pairs.select(_spread(len(pairs), recipe.training.dev_sentences))
+        self.sources = translated.sources
+        self.references = translated.targets
         self._batches = list(batches)
         self._tokenizers = tokenizers
         self._recipe = recipe
         self._hardware = hardware
+        self._longest_source = longest_source
 
     def evaluate(self, network: EncoderDecoder) -> DevelopmentScores:
         """Scores a network in the precision of training; leaves it in the mode it was in.
@@ -98,7 +101,7 @@ class Development:
         )
 
     def translate(self, network: EncoderDecoder, *, bfloat16: bool, **search: Any) -> list[str]:
-        """Translates the first sentences with a network in evaluation mode.
+        """Translates the development sentences with a network in evaluation mode.
 
         Args:
             search: Fields of `SearchConfig` in place of the recipe's.
@@ -111,13 +114,15 @@ class Development:
             self._recipe,
             device=self._hardware.device,
             bfloat16=bfloat16,
+            longest_source=self._longest_source,
         )
         translations = translator.translate(self.sources, with_alignment=False, **search)
         return [translation.text for translation in translations]
 
     def score(self, metric: str, translations: list[str]) -> Score:
-        """Compares translations of the first sentences with the references."""
-        return METRICS[metric](translations, self.references, self._recipe.target_language)
+        """Compares translations of the development sentences with the references."""
+        language = self._recipe.target_language
+        return measure(metric, translations, self.references, language).score()
 
     def _loss(self, network: EncoderDecoder) -> float:
         nll, pieces = 0.0, 0
@@ -133,3 +138,10 @@ class Development:
                 nll += float(output.nll)
                 pieces += int(output.num_tokens)
         return nll / pieces
+
+
+def _spread(total: int, count: int) -> range | list[int]:
+    """`count` of `total` indices, evenly, as a set of several corpora has one after another."""
+    if count >= total:
+        return range(total)
+    return [index * total // count for index in range(count)]

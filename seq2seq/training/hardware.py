@@ -1,7 +1,11 @@
 """The device and the precision of a training run."""
 
+import platform
+import re
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -41,3 +45,26 @@ def choose_hardware(config: TrainingConfig) -> Hardware:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     return Hardware(device, is_bfloat16_fast(device) if wish is None else wish)
+
+
+def describe_machine(hardware: Hardware) -> dict[str, Any]:
+    """What stands beside the times of a run: hardware, threads and precision."""
+    if hardware.device.type == "cuda":
+        name = torch.cuda.get_device_name(hardware.device)
+    else:
+        name = f"{_processor_name()}, {torch.backends.cpu.get_cpu_capability()}"
+    return {
+        "hardware": name,
+        "threads": torch.get_num_threads(),
+        "precision": "bfloat16" if hardware.bfloat16 else "float32",
+    }
+
+
+def _processor_name() -> str:
+    """Linux tells it in a file only; elsewhere the architecture may be all there is."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        match = re.search(r"model name\s*: (.+)", information.read_text("utf-8", "replace"))
+        if match:
+            return match[1].strip()
+    return platform.processor() or platform.machine()

@@ -26,6 +26,9 @@ _OWN_FILES = (
     "source.model",
     "target.model",
     "scores.json",
+    "corpus.json",
+    "training.json",
+    "source_words.tsv",
     "README.md",
     "report.html",
 )
@@ -87,12 +90,12 @@ class RunFolder:
                 if is_new and not any(self.path.iterdir()):
                     self.path.rmdir()
 
-    def check(self, recipe: Recipe, *, resume: bool, overwrite: bool) -> None:
+    def check(self, *, resume: bool, overwrite: bool) -> None:
         """Finds out whether the folder may be used, and changes nothing.
 
         Raises:
             ConfigurationError: If it holds a run that is neither to be resumed nor overwritten,
-                or holds none to be resumed, or one that was made with another recipe.
+                or holds none to be resumed.
         """
         if resume and overwrite:
             raise ConfigurationError("`--resume` and `--overwrite` exclude each other.")
@@ -103,11 +106,23 @@ class RunFolder:
                     f"The run folder {self.path} holds no run to continue; start one without "
                     f"`--resume`."
                 )
-            _check_same_run(self._read_recipe(), recipe)
         elif holds_run and not overwrite:
             raise ConfigurationError(
                 f"The run folder {self.path} holds a run already; continue it with "
                 f"`--resume` or replace it with `--overwrite`."
+            )
+
+    def check_same_run(self, recipe: Recipe) -> None:
+        """Refuses to continue a run with another recipe than it began with.
+
+        Raises:
+            ConfigurationError: If a setting differs that decides the weights.
+        """
+        before, now = dataclasses.asdict(self._read_recipe()), dataclasses.asdict(recipe)
+        for name, old, new in _differences("", before, now):
+            raise ConfigurationError(
+                f"`{name}` was {old!r} when the run began, but is {new!r}; a resumed run cannot "
+                f"change it, so use another folder or `--overwrite`."
             )
 
     def begin(self, recipe: Recipe, tokenizers: Tokenizers, *, overwrite: bool) -> None:
@@ -184,15 +199,6 @@ class RunFolder:
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in _OWN_FILES:
             (self.path / name).unlink(missing_ok=True)
-
-
-def _check_same_run(before: Recipe, now: Recipe) -> None:
-    changed = _differences("", dataclasses.asdict(before), dataclasses.asdict(now))
-    for name, old, new in changed:
-        raise ConfigurationError(
-            f"`{name}` was {old!r} when the run began, but is {new!r}; a resumed run cannot "
-            f"change it, so use another folder or `--overwrite`."
-        )
 
 
 def _differences(

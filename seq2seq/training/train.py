@@ -6,7 +6,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from seq2seq.devices import is_bfloat16_fast
 from seq2seq.evaluate import describe_search
 from seq2seq.model_directory import save_model_directory
 from seq2seq.models.encoder_decoder import EncoderDecoder, build_model
+from seq2seq.sizes import describe_sizes
 from seq2seq.training.callbacks import (
     Clock,
     Epochs,
@@ -39,6 +40,7 @@ from seq2seq.training.development import MONITORS, Development
 from seq2seq.training.hardware import Hardware, choose_hardware
 from seq2seq.training.module import LOG_EVERY, OPTIMIZERS, TranslationModule
 from seq2seq.training.progress import ProgressReport
+from seq2seq.training.record import TRAINING_FILE, record_corpus, record_training
 from seq2seq.training.run_folder import RunFolder
 from seq2seq.training.schedule import SCHEDULES
 
@@ -52,6 +54,8 @@ class TrainingResult:
 
     path: Path
     """The model directory, which is the run folder."""
+    recipe: Recipe
+    """As trained, with sizes that were chosen for the corpus."""
     corpus: Corpus
     """What was read to train and evaluate; its test sets are untouched."""
     scores: dict[str, Any]
@@ -72,6 +76,7 @@ def train(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    suit: Callable[[Recipe, int], Recipe] | None = None,
 ) -> TrainingResult:
     """Trains a translator and leaves it as a model directory.
 
@@ -79,6 +84,7 @@ def train(
         run_dir: Becomes the model directory; `checkpoints/` and `logs/` stand in it too.
         resume: Continues an interrupted run; the weights become those of an uninterrupted one.
         overwrite: Deletes the run that is there.
+        suit: Fits the recipe to the number of training pairs, once that is known.
 
     Raises:
         ConfigurationError: If a setting cannot work, or the folder is in use or holds a run.
@@ -87,15 +93,30 @@ def train(
     _check_names(recipe)
     folder = RunFolder(Path(run_dir))
     with folder.locked():
-        folder.check(recipe, resume=resume, overwrite=overwrite)
-        return _train(recipe, folder, resume=resume, overwrite=overwrite)
+        folder.check(resume=resume, overwrite=overwrite)
+        if resume and suit is None:
+            folder.check_same_run(recipe)
+        hardware = choose_hardware(recipe.training)
+        corpus = load_corpus(recipe)
+        if suit is not None:
+            recipe = suit(recipe, len(corpus.train))
+            if resume:
+                folder.check_same_run(recipe)
+            _say(describe_sizes(recipe, len(corpus.train)))
+        return _train(recipe, corpus, hardware, folder, resume=resume, overwrite=overwrite)
 
 
-def _train(recipe: Recipe, folder: RunFolder, *, resume: bool, overwrite: bool) -> TrainingResult:
+def _train(
+    recipe: Recipe,
+    corpus: Corpus,
+    hardware: Hardware,
+    folder: RunFolder,
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> TrainingResult:
     config = recipe.training
-    hardware = choose_hardware(config)
     resumed_step = folder.find_checkpoint() if resume else 0
-    corpus = load_corpus(recipe)
     tokenizers = folder.load_tokenizers() if resume else None
     if tokenizers is None:
         tokenizers = train_tokenizers(corpus.train, recipe.tokenizer, seed=config.seed)
@@ -111,16 +132,31 @@ def _train(recipe: Recipe, folder: RunFolder, *, resume: bool, overwrite: bool) 
         tokenizers=tokenizers,
         recipe=recipe,
         hardware=hardware,
+        longest_source=data.longest_source,
     )
     folder.begin(recipe, tokenizers, overwrite=overwrite)  # now that all settings have worked
+    record_corpus(folder.path, corpus, data.reports)
     run = _fit(network, data, development, recipe, hardware, folder, resumed_step)
     averaged = _choose_weights(network, development, run.best, config.monitor)
     scores, decode = _measure(network, development, recipe.search, hardware)
+    decode["longest_source"] = data.longest_source
     weights = network.state_dict()
     save_model_directory(folder.path, recipe, weights, tokenizers, scores=scores, extra=decode)
     last = run.history[-1]
+    if last["step"] > resumed_step or not (folder.path / TRAINING_FILE).exists():
+        record_training(
+            folder.path,
+            hardware,
+            minutes=last["minutes"],
+            epochs=last["epoch"],
+            steps=last["step"],
+            weights=sum(parameter.numel() for parameter in network.parameters()),
+            seed=config.seed,
+            ended=run.ended,
+        )
     return TrainingResult(
         folder.path,
+        recipe,
         corpus,
         scores,
         run.history,

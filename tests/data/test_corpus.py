@@ -1,54 +1,23 @@
-import gzip
+import json
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
-import datasets
 import pytest
+from corpus_files import (
+    as_tuples,
+    fuzz_settings,
+    load,
+    numbered,
+    or_error,
+    write,
+    write_pairs,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.config import ConfigurationError, CorpusConfig, Recipe, TrainingConfig
-from seq2seq.data.corpus import (
-    Corpus,
-    CorpusReport,
-    Pairs,
-    clean_sentence,
-    load_corpus,
-    read_lines,
-)
-
-
-def write(path: Path, lines: list[str] | list[bytes] | bytes) -> Path:
-    if isinstance(lines, list):
-        encoded = [line.encode() if isinstance(line, str) else line for line in lines]
-        lines = b"".join(line + b"\n" for line in encoded)
-    path.write_bytes(gzip.compress(lines) if path.suffix == ".gz" else lines)
-    return path
-
-
-def write_pairs(folder: Path, name: str, pairs: list[tuple[str, str]], suffix: str = "") -> str:
-    write(folder / f"{name}.de{suffix}", [source for source, _ in pairs])
-    write(folder / f"{name}.en{suffix}", [target for _, target in pairs])
-    return str(folder / name)
-
-
-def load(seed: int = 1, **corpus: object) -> Corpus:
-    recipe = Recipe(
-        source_language="de",
-        target_language="en",
-        corpus=CorpusConfig(**corpus),
-        training=TrainingConfig(seed=seed),
-    )
-    return load_corpus(recipe)
-
-
-def numbered(word: str, size: int) -> list[tuple[str, str]]:
-    return [(f"{word} {number}", f"{word.upper()} {number}") for number in range(size)]
-
-
-def as_tuples(pairs: Pairs) -> list[tuple[str, str]]:
-    return list(zip(pairs.sources, pairs.targets, strict=True))
+from seq2seq.config import ConfigurationError, CorpusConfig, FilterConfig, Recipe
+from seq2seq.data.corpus import CorpusReport, Pairs, clean_sentence, load_corpus
 
 
 @pytest.fixture
@@ -59,76 +28,6 @@ def sets(tmp_path: Path) -> dict[str, str]:
         "dev": write_pairs(tmp_path, "dev", numbered("probe", 5)),
         "test": write_pairs(tmp_path, "test", numbered("prüfung", 4)),
     }
-
-
-# Lines
-
-
-@given(
-    lines=st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]))),
-    last_line_ends=st.booleans(),
-    ending=st.sampled_from(["\n", "\r\n"]),
-    compressed=st.booleans(),
-)
-def test_lines_come_back_as_they_were_written(
-    tmp_path_factory: pytest.TempPathFactory,
-    lines: list[str],
-    last_line_ends: bool,
-    ending: str,
-    compressed: bool,
-) -> None:
-    lines = [line.rstrip("\r").removeprefix("\ufeff") for line in lines]
-    text = ending.join(lines) + (ending if last_line_ends and lines else "")
-    path = tmp_path_factory.getbasetemp() / ("lines.gz" if compressed else "lines")
-    write(path, text.encode())
-    if not last_line_ends and lines and not lines[-1]:
-        lines.pop()  # nothing after the last line's end
-    assert read_lines(path) == lines
-
-
-@pytest.mark.parametrize(
-    ("content", "lines"),
-    [
-        (b"", []),
-        (b"\n", [""]),
-        (b"a", ["a"]),
-        (b"a\n\nb", ["a", "", "b"]),
-        (b"a\r\nb\r\n", ["a", "b"]),
-        (b"a\rb\n", ["a\rb"]),
-        (b"a\r\r\n", ["a\r"]),
-        ("a\u2028b\u0085c\x0bd\x1ce\n".encode(), ["a\u2028b\u0085c\x0bd\x1ce"]),
-        (b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n", ["a", "\ufeffb"]),
-    ],
-)
-def test_lines_end_at_line_feeds_only(tmp_path: Path, content: bytes, lines: list[str]) -> None:
-    assert read_lines(write(tmp_path / "text", content)) == lines
-
-
-@pytest.mark.parametrize("name", ["text.de", "text.de.gz"])
-def test_undecodable_bytes_name_file_and_line(tmp_path: Path, name: str) -> None:
-    path = write(tmp_path / name, [b"gut", b"auch gut", "schön".encode("latin1")])
-    with pytest.raises(ConfigurationError, match=rf"{name} is not UTF-8 in line 3; .*iconv"):
-        read_lines(path)
-
-
-def test_a_missing_file_a_folder_and_a_corrupt_file_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"^There is no file .*absent\.de\.$"):
-        read_lines(tmp_path / "absent.de")
-    with pytest.raises(ConfigurationError, match=r"is a folder, but must be a file\.$"):
-        read_lines(tmp_path)
-    with pytest.raises(ConfigurationError, match=r"cannot be read: Not a directory\.$"):
-        read_lines(write(tmp_path / "file", b"") / "inside")
-
-
-@pytest.mark.parametrize("damage", ["foreign", "cut", "flipped", "empty"])
-def test_a_damaged_gzip_file_is_an_error(tmp_path: Path, damage: str) -> None:
-    content = bytearray(gzip.compress("\n".join(map(str, range(999))).encode()))
-    content[len(content) // 2] ^= 0xFF if damage == "flipped" else 0
-    damaged = {"foreign": b"plain text\n", "cut": bytes(content[:-20])}.get(damage, bytes(content))
-    path = tmp_path / "text.de.gz"
-    path.write_bytes(b"" if damage == "empty" else damaged)
-    with pytest.raises(ConfigurationError, match=r"text\.de\.gz is not a complete gzip file"):
-        read_lines(path)
 
 
 def test_a_sentence_is_brought_to_nfc_and_its_control_characters_become_spaces() -> None:
@@ -312,92 +211,190 @@ def test_a_report_adds_what_is_dropped_later() -> None:
     assert str(later) == "1,500 pairs read, 1,196 kept; dropped 301 blank, 3 too long"
 
 
-# Hub
+def test_a_report_shows_three_of_the_pairs_of_each_reason() -> None:
+    pairs = [(f"s {number}", "t" * 999) for number in range(4)]
+    report = CorpusReport(100, 100).without("too long", 2, pairs[:2]).without("too long", 2, pairs)
+    cut = "t" * 300 + "…"
+    assert report.examples == {"too long": [("s 0", cut), ("s 1", cut), ("s 0", cut)]}
+    assert report.dropped == {"too long": 4}
 
 
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in the layout of the hub, and a cache that vanishes after the test."""
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    folder = tmp_path / "hub"
-    folder.mkdir()
-    for split, size in (("train", 60), ("validation", 4), ("test", 3)):
-        sources, targets = zip(*numbered(split, size), strict=True)
-        columns = {
-            "de": [*sources, None],
-            "en": [*targets, "no source"],
-            "id": [*range(size), -1],
-            "translation": [
-                {"nl": f"nl {source}", "fr": f"fr {target}"}
-                for source, target in zip([*sources, "x"], [*targets, "y"], strict=True)
-            ],
-        }
-        datasets.Dataset.from_dict(columns).to_parquet(folder / f"{split}.parquet")
-    return folder
+def test_a_report_is_written_as_json(tmp_path: Path, sets: dict[str, str]) -> None:
+    more = write_pairs(tmp_path, "more", [("a\tb", "c"), ("", "d")])
+    report = load(**{**sets, "train": [sets["train"], more]}).reports["train"]
+    assert json.loads(json.dumps(report.to_plain())) == {
+        "read": 52,
+        "kept": 51,
+        "dropped": {"with an empty source": 1},
+        "moved": {},
+        "cleaned": {"control characters turned into spaces": 1},
+        "parts": {"train": 50, "more": 2},
+        "examples": {"with an empty source": [["", "d"]]},
+    }
 
 
-def test_a_hub_folder_is_read_by_split_and_column(hub: Path) -> None:
-    corpus = load(hub=str(hub))
-    assert as_tuples(corpus.train) == numbered("train", 60)
-    assert as_tuples(corpus.dev) == numbered("validation", 4)
-    assert as_tuples(corpus.test) == numbered("test", 3)
-    assert corpus.reports["test"] == CorpusReport(4, 3, {"with an empty source": 1})
+# Parts
 
 
-def test_columns_may_be_named_and_may_stand_in_a_translation(hub: Path) -> None:
-    corpus = load(hub=str(hub), source_column="nl", target_column="translation.fr")
-    assert corpus.dev.sources[0] == "nl validation 0"
-    assert corpus.dev.targets[0] == "fr VALIDATION 0"
+def test_sets_of_several_entries_have_parts(tmp_path: Path, sets: dict[str, str]) -> None:
+    for name in ("kaist", "bible"):
+        (tmp_path / name).mkdir()
+        pairs = [("", "blank"), *numbered(name, 5), ("blank", "")]
+        write_pairs(tmp_path / name, "dev", pairs)
+    entries = [f"{tmp_path}/kaist/dev[:4]", f"{tmp_path}/bible/dev"]
+    corpus = load(**{**sets, "dev": entries, "test": [f"{tmp_path}/kaist/dev[4:]"]})
+    assert as_tuples(corpus.dev) == numbered("kaist", 3) + numbered("bible", 5)
+    assert corpus.parts == {"dev": {"kaist": [0, 1, 2], "bible": [3, 4, 5, 6, 7]}}
+    assert corpus.reports["dev"].parts == {"kaist": 4, "bible": 7}
+    assert as_tuples(corpus.test) == numbered("kaist", 5)[3:]
+    empty = load(**{**sets, "dev": [f"{tmp_path}/kaist/dev[:1]", f"{tmp_path}/bible/dev"]})
+    assert empty.parts == {"dev": {"bible": [0, 1, 2, 3, 4]}}
+    assert empty.reports["dev"].parts == {"kaist": 1, "bible": 7}
+    assert corpus.reports["test"].parts == {}
+
+
+def test_a_slice_takes_lines_and_nothing_shifts(tmp_path: Path, sets: dict[str, str]) -> None:
+    pairs = [("", "blank"), *numbered("satz", 5)]
+    prefix = write_pairs(tmp_path, "sliced", pairs)
+    corpus = load(**{**sets, "train": f"{prefix}[:50%]"})
+    assert as_tuples(corpus.train) == numbered("satz", 2)
+
+
+@pytest.mark.parametrize("most", [1, 50, 53, 57, 999])
+def test_training_pairs_are_read_up_to_a_number(
+    tmp_path: Path, sets: dict[str, str], most: int
+) -> None:
+    more = write_pairs(tmp_path, "more", numbered("mehr", 7))
+    corpus = load(**{**sets, "train": [sets["train"], more]}, max_pairs=most)
+    assert as_tuples(corpus.train) == (numbered("satz", 50) + numbered("mehr", 7))[:most]
+    assert corpus.reports["train"].parts == {
+        "train": min(most, 50),
+        "more": max(min(most, 57) - 50, 0),
+    }
     assert len(corpus.dev) == 5
 
 
-def test_a_hub_corpus_without_dev_and_test_draws_them(hub: Path) -> None:
-    (hub / "validation.parquet").unlink()
-    (hub / "test.parquet").unlink()
-    corpus = load(hub=str(hub))
-    assert (len(corpus.train), len(corpus.dev), len(corpus.test)) == (54, 3, 3)
+@pytest.mark.parametrize("side", ["source", "target", "both"])
+def test_spaces_of_a_side_are_removed_in_every_set(
+    tmp_path: Path, sets: dict[str, str], side: str
+) -> None:
+    spaced = write_pairs(tmp_path, "spaced", [("a\u3000b c", "d\te  f"), (" ", "g"), ("h", "i")])
+    corpus = load(**{**sets, "train": spaced, "dev": spaced + "[:2]"}, remove_spaces=side)
+    source = "abc" if side in ("source", "both") else "a\u3000b c"
+    target = "def" if side in ("target", "both") else "d e  f"
+    assert as_tuples(corpus.dev) == [(source, target)]
+    assert as_tuples(corpus.train) == [("h", "i")]
+    assert all((" " in sentence) == (side == "target") for sentence in corpus.test.sources)
 
 
-@pytest.mark.parametrize("split", ["train_split", "dev_split", "test_split"])
-def test_a_misspelt_split_is_an_error(hub: Path, split: str) -> None:
-    message = rf"`corpus\.{split}` must be one of train, validation, test in .*, but is 'vali'"
-    with pytest.raises(ConfigurationError, match=message):
-        load(hub=str(hub), **{split: "vali"})
+def test_tables_and_text_files_may_stand_side_by_side(tmp_path: Path, sets: dict[str, str]) -> None:
+    write(tmp_path / "more.tsv", ["de\ten", "neu\tnew"])
+    write(tmp_path / "other.jsonl.gz", ['{"translation": {"en": "old", "de": "alt"}}'])
+    train = [sets["train"], f"{tmp_path}/more.tsv", f"{tmp_path}/other.jsonl.gz[-1:]"]
+    corpus = load(**{**sets, "train": train})
+    assert as_tuples(corpus.train)[50:] == [("neu", "new"), ("alt", "old")]
+    numbers = {"source_column": "2", "target_column": "1"}
+    corpus = load(**{**sets, "train": f"{tmp_path}/more.tsv"}, **numbers)
+    assert as_tuples(corpus.train) == [("en", "de"), ("new", "neu")]
 
 
-def test_a_missing_column_is_an_error(hub: Path) -> None:
-    message = r"`corpus\.target_column` must be one of de, en, id, .*, but is 'es'"
-    with pytest.raises(ConfigurationError, match=message):
-        load(hub=str(hub), target_column="es")
+# Overlap and filters
 
 
-def test_a_column_of_numbers_is_an_error(hub: Path) -> None:
-    message = r"`corpus\.source_column` must name a column of text in .*, but 'id' has int values"
-    with pytest.raises(ConfigurationError, match=message):
-        load(hub=str(hub), source_column="id")
+def test_overlap_is_found_whatever_the_case_width_and_space(
+    tmp_path: Path, sets: dict[str, str]
+) -> None:
+    leaks = [("PROBE\u3000 1", "x"), ("anders", "ＰＲÜＦＵＮＧ  2"), ("anders", "y")]
+    corpus = load(**{**sets, "train": write_pairs(tmp_path, "leaking", leaks)})
+    assert as_tuples(corpus.train) == leaks[2:]
+    reason = "that share a side with a dev or test pair"
+    assert corpus.reports["train"].dropped == {reason: 2}
+    assert corpus.reports["train"].examples == {reason: leaks[:2]}
 
 
-def test_a_hub_that_cannot_be_reached_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(*_: object, **__: object) -> None:
-        raise ConnectionError("Couldn't reach\n the hub.")
-
-    monkeypatch.setattr(datasets, "load_dataset", unreachable)
-    message = r"`corpus\.hub` 'some/corpus' cannot be loaded \(ConnectionError: Couldn't reach the"
-    with pytest.raises(ConfigurationError, match=message):
-        load(hub="some/corpus")
+def test_what_differs_in_case_and_space_only_is_drawn_together(tmp_path: Path) -> None:
+    variants = [(f"{word} {n}", f"{n} {k}") for n in range(40) for k, word in enumerate("xX")]
+    corpus = load(train=write_pairs(tmp_path, "alike", variants))
+    sets = [{s.lower() for s in pairs.sources} for pairs in (corpus.train, corpus.dev, corpus.test)]
+    assert len(sets[0]) == 36 and len(sets[1]) == len(sets[2]) == 2
+    assert sum(map(len, sets)) == len(set.union(*sets))
 
 
-def test_name_and_revision_reach_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+def test_filters_work_in_order_on_training_pairs_only(tmp_path: Path, sets: dict[str, str]) -> None:
+    bad = [
+        ("Probe 1", "probe 1"),  # of the development set; the rest does not see it
+        ("x" * 41, "x" * 41),  # too long, and both sides alike
+        ("gleich", "GLEICH"),
+        ("gleich", "GLEICH"),  # would be a duplicate too
+        ("Satz 3", "Satz  3"),
+        ("satz 4", "satz 4 satz 4 satz 4"),
+        ("жук", "bug"),
+        ("жук", "Bug"),
+    ]
+    pairs = [(source, f"{target} x") for source, target in numbered("satz", 50)]
+    train = write_pairs(tmp_path, "bad", [*pairs, pairs[0], *bad])
+    dev = write_pairs(tmp_path, "alike", [("Probe 1", "Probe 1"), ("жук", "x" * 99)])
+    filters = FilterConfig(
+        max_characters=40, max_ratio=2, duplicates=True, identical=True, script=0.5
+    )
+    corpus = load(**{**sets, "train": train, "dev": dev}, filters=filters)
+    assert as_tuples(corpus.train) == pairs
+    report = corpus.reports["train"]
+    assert list(report.dropped.items()) == [
+        ("that share a side with a dev or test pair", 3),
+        ("longer than 40 characters", 1),
+        ("with the same text on both sides", 3),
+        ("that stand in the corpus already", 1),
+        ("with lengths more than 2 times off the usual ratio", 1),
+    ]
+    assert report.examples["with the same text on both sides"] == [*bad[2:4], bad[4]]
+    assert len(corpus.dev) == 2 and corpus.reports["dev"].dropped == {}
+    kept = load(**{**sets, "train": train}, filters=FilterConfig(script=0.5))
+    assert kept.reports["train"].dropped["with less than 50% of letters in the script of the side"]
 
-    def load_dataset(path: str, **settings: object) -> object:
-        asked.append((path, settings))
-        rows = {"de": [str(n) for n in range(60)], "en": [str(-n) for n in range(60)]}
-        return datasets.DatasetDict(train=datasets.Dataset.from_dict(rows))
 
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    load(hub="some/corpus", hub_configuration="de-en", hub_revision="v1")
-    assert asked == [("some/corpus", {"name": "de-en", "revision": "v1"})]
+@given(
+    pairs=st.lists(
+        st.tuples(st.sampled_from(["a", "A", "", "b c", "bc", " "]), st.text("xyz ", max_size=3)),
+        max_size=12,
+    ),
+    filters=st.builds(
+        FilterConfig,
+        max_characters=st.sampled_from([None, 1, 20]),
+        max_ratio=st.sampled_from([None, 1.5]),
+        duplicates=st.booleans(),
+        identical=st.booleans(),
+        script=st.sampled_from([None, 0.5]),
+    ),
+    given_sets=st.sampled_from([("dev", "test"), ("dev",), ()]),
+    remove_spaces=st.sampled_from([None, "source", "both"]),
+    max_pairs=st.sampled_from([None, 30, 103]),
+)
+@fuzz_settings()
+def test_reports_account_for_every_pair(
+    tmp_path_factory: pytest.TempPathFactory,
+    pairs: list[tuple[str, str]],
+    filters: FilterConfig,
+    given_sets: tuple[str, ...],
+    remove_spaces: str | None,
+    max_pairs: int | None,
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    settings = {"filters": filters, "remove_spaces": remove_spaces, "max_pairs": max_pairs}
+    train = write_pairs(folder, "counted", [*pairs, *numbered("satz", 100)])
+    for name in given_sets:
+        settings[name] = write_pairs(folder, name, [("b c", "x"), *numbered(name, 2)])
+    corpus = or_error(lambda: load(train=train, **settings))
+    if corpus is None:
+        return
+    for name, kept in (("train", corpus.train), ("dev", corpus.dev), ("test", corpus.test)):
+        report = corpus.reports[name]
+        assert report.kept == len(kept)
+        lost = [*report.dropped.values(), *report.moved.values()]
+        assert report.read == report.kept + sum(lost)
+        assert all(lost) and set(report.examples) == set(report.dropped)
+    whole = len(pairs) + 100
+    assert corpus.reports["train"].read == min(whole, max_pairs or whole)
 
 
 # Phrasebook
@@ -431,3 +428,14 @@ def test_the_phrasebook_has_no_other_language() -> None:
     message = r"The embedded phrasebook is Korean and English \(ko, en\), but .* 'de' and .* 'en'"
     with pytest.raises(ConfigurationError, match=message):
         load()
+
+
+@pytest.mark.usefixtures("phrasebook")
+def test_settings_of_sentences_apply_to_the_phrasebook_too() -> None:
+    config = CorpusConfig(max_pairs=1, remove_spaces="source")
+    corpus = load_corpus(Recipe(source_language="ko", target_language="en", corpus=config))
+    assert as_tuples(corpus.train) == [("문장0", "train 0")]
+    assert corpus.test.sources == ["문장0", "문장1"]
+    config = CorpusConfig(filters=FilterConfig(max_characters=6))
+    with pytest.raises(ConfigurationError, match=r"no pairs left .*; dropped 2 longer than 6 char"):
+        load_corpus(Recipe(source_language="ko", target_language="en", corpus=config))

@@ -1,4 +1,6 @@
+import itertools
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch import Tensor, nn
 
-from seq2seq.config import ConfigurationError, CorpusConfig, Recipe, TrainingConfig
+from seq2seq.config import ConfigurationError, CorpusConfig, Recipe, TokenizerConfig, TrainingConfig
 from seq2seq.data.batch import Batch
 from seq2seq.data.corpus import Corpus, CorpusReport, Pairs
 from seq2seq.data.datamodule import TranslationDataModule, describe
@@ -84,6 +86,34 @@ def test_long_training_pairs_are_dropped_and_reported_but_no_development_pair(
     assert corpus.reports["train"] == CorpusReport(240, 240)
 
 
+def test_the_longest_source_is_the_longest_that_is_trained_on(
+    corpus: Corpus, tiny_tokenizers: Tokenizers, recipe: Recipe, tmp_path: Path
+) -> None:
+    lengths = list(map(len, tiny_tokenizers.source.encode_batch(corpus.train.sources)))
+    data = TranslationDataModule(corpus, tiny_tokenizers, recipe, tmp_path)
+    assert data.longest_source == max(lengths)
+    recipe = replace(recipe, corpus=CorpusConfig(max_length=max(lengths) - 1))
+    data = TranslationDataModule(corpus, tiny_tokenizers, recipe, tmp_path)
+    assert data.longest_source < max(lengths)
+
+
+def test_pairs_that_are_too_long_are_counted_and_shown(
+    corpus: Corpus, tiny_tokenizers: Tokenizers, recipe: Recipe, tmp_path: Path
+) -> None:
+    lengths = list(map(len, tiny_tokenizers.source.encode_batch(corpus.train.sources)))
+    longest = sorted(lengths)[len(lengths) // 2]
+    recipe = replace(recipe, corpus=CorpusConfig(max_length=longest))
+    data = TranslationDataModule(corpus, tiny_tokenizers, recipe, tmp_path)
+    data.setup()
+    report, reason = data.reports["train"], f"longer than {longest} pieces"
+    assert report.dropped[reason] == report.read - report.kept > 3
+    assert len(report.examples[reason]) == 3
+    pairs = set(zip(corpus.train.sources, corpus.train.targets, strict=True))
+    for example in report.examples[reason]:
+        assert example in pairs
+        assert max(map(len, tiny_tokenizers.source.encode_batch(list(example)))) > longest
+
+
 def test_training_pairs_that_are_all_too_long_are_an_error(
     corpus: Corpus, tiny_tokenizers: Tokenizers, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -92,6 +122,52 @@ def test_training_pairs_that_are_all_too_long_are_an_error(
     message = r"`corpus\.max_length` must be more than 1, as all training pairs are longer\."
     with pytest.raises(ConfigurationError, match=message):
         data.setup()
+
+
+@pytest.fixture
+def sampling_data(
+    corpus: Corpus, tiny_tokenizers: Tokenizers, recipe: Recipe, tmp_path: Path
+) -> TranslationDataModule:
+    recipe = replace(recipe, tokenizer=TokenizerConfig("bpe", sampling=0.3))
+    return TranslationDataModule(corpus, tiny_tokenizers, recipe, tmp_path / "cache")
+
+
+def ids(batches: Iterable[Batch]) -> list[list[list[list[int]]]]:
+    return [[batch.source_ids.tolist(), batch.target_output_ids.tolist()] for batch in batches]
+
+
+def test_segmentations_are_drawn_anew_in_every_epoch_of_the_same_batches(
+    data: TranslationDataModule, sampling_data: TranslationDataModule, corpus: Corpus
+) -> None:
+    decode = data.tokenizers.source.decode
+    drawn = []
+    for epoch in (0, 1):
+        plain, sampled = data.train_dataloader(), sampling_data.train_dataloader()
+        plain.set_epoch(epoch)
+        sampled.set_epoch(epoch)
+        assert served(sampled) == served(plain)
+        sources, pieces = {}, {}
+        for batch in sampled:
+            rows = zip(batch.sentence_indices, batch.source_ids.tolist(), strict=True)
+            pieces |= {index: [i for i in row if i] for index, row in rows}
+        sources = {index: decode(row) for index, row in pieces.items()}
+        assert sources == dict(enumerate(corpus.train.sources))
+        drawn.append(pieces)
+    assert sum(drawn[0][index] != drawn[1][index] for index in range(240)) > 120
+    assert ids(sampling_data.val_dataloader()) == ids(data.val_dataloader())
+
+
+def test_a_resumed_epoch_draws_the_same_segmentations(
+    sampling_data: TranslationDataModule,
+) -> None:
+    whole = ids(sampling_data.train_dataloader())
+    assert ids(sampling_data.train_dataloader()) == whole
+    for handed_out in (0, 1, len(whole) // 2):
+        first, second = (sampling_data.train_dataloader() for _ in range(2))
+        batches = iter(first)
+        assert ids(itertools.islice(batches, handed_out)) == whole[:handed_out]
+        second.load_state_dict(first.state_dict())
+        assert ids(second) == whole[handed_out:]
 
 
 class Recorder(lightning.LightningModule):

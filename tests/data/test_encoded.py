@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from seq2seq.config import TokenizerConfig
 from seq2seq.data import encoded
 from seq2seq.data.corpus import Pairs
-from seq2seq.data.encoded import EncodedPairs, encode_corpus
+from seq2seq.data.encoded import EncodedPairs, SampledPairs, encode_corpus
 from seq2seq.data.tokenizer import Tokenizer, Tokenizers, train_tokenizers
 
 
@@ -32,7 +32,7 @@ def test_ids_are_those_of_the_tokenizers(
     assert as_lists(pairs) == list(zip(sources, targets, strict=True))
     assert pairs.source_lengths.tolist() == list(map(len, sources))
     assert pairs.target_lengths.tolist() == list(map(len, targets))
-    assert pairs.num_too_long == 0
+    assert len(pairs.too_long) == 0
 
 
 def test_each_side_has_its_own_tokenizer(tiny_pairs: Pairs, tmp_path: Path) -> None:
@@ -76,12 +76,32 @@ def test_pairs_that_are_too_long_are_left_out_and_counted(
 ) -> None:
     pairs = Pairs(["x", "x y z x y z", "x"], ["x", "x", "x y z x y z"])
     kept = encode_corpus(pairs, tiny_tokenizers, tmp_path, max_length=5)
-    assert (len(kept), kept.num_too_long) == (1, 2)
+    assert (len(kept), len(kept.too_long)) == (1, 2)
     again = encode_corpus(pairs, tiny_tokenizers, tmp_path, max_length=5)
-    assert (len(again), again.num_too_long) == (1, 2)
+    assert (len(again), len(again.too_long)) == (1, 2)
     assert len(encode_corpus(pairs, tiny_tokenizers, tmp_path)) == 3
+    assert kept.rows.tolist() == again.rows.tolist() == [0]
     none = encode_corpus(pairs, tiny_tokenizers, tmp_path, max_length=1)
-    assert (len(none), none.num_too_long) == (0, 3)
+    assert (len(none), len(none.too_long)) == (0, 3)
+
+
+def test_sampled_pairs_are_those_of_the_text_that_were_kept(
+    tiny_pairs: Pairs, tiny_tokenizers: Tokenizers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoded, "_CHUNK", 7)
+    kept = encode_corpus(tiny_pairs, tiny_tokenizers, tmp_path, max_length=16)
+    assert 20 < len(kept.too_long) < 268
+    sampled = SampledPairs(tiny_pairs, kept.rows, tiny_tokenizers, 0.3)
+    indices = np.arange(len(kept))[::-3]
+    batch, plain = sampled.batch(indices, [1, 0]), kept.batch(indices)
+    assert batch.sentence_indices == plain.sentence_indices
+    assert batch.num_target_pieces > plain.num_target_pieces
+    drawn = [sampled.batch(indices, place).source_ids.tolist() for place in ([1, 0], [1, 1])]
+    assert drawn[0] == batch.source_ids.tolist() != drawn[1]
+    decode = tiny_tokenizers.source.decode
+    for name in ("source_ids", "target_output_ids"):
+        pairs = zip(getattr(batch, name).tolist(), getattr(plain, name).tolist(), strict=True)
+        assert all(decode(drawn) == decode(best) for drawn, best in pairs)
 
 
 def test_no_pairs_are_no_pairs(tiny_tokenizers: Tokenizers, tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
+import itertools
 import pickle
+import re
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +23,8 @@ TRICKY = [
     "⁇ ▅ ⁇",
     "나는 고양이로소이다.",
 ]
+# Vocabularies that leave some characters and some words of the text to the bytes.
+SIZES = {"character": 275, "byte": 261, "word": 275}
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=40)
 FRAGMENTS = st.lists(
     st.sampled_from(
@@ -31,7 +36,7 @@ FRAGMENTS = st.lists(
 @pytest.fixture(scope="module", params=TOKENIZERS)
 def tokenizer(request: pytest.FixtureRequest, tiny_pairs: Pairs) -> Tokenizer:
     text = tiny_pairs.sources + tiny_pairs.targets + TRICKY * 30
-    return Tokenizer.train(text, TokenizerConfig(request.param, vocabulary_size=340))
+    return Tokenizer.train(text, TokenizerConfig(request.param, SIZES.get(request.param, 340)))
 
 
 @given(text=ANY_TEXT | FRAGMENTS)
@@ -82,7 +87,56 @@ def test_special_ids_have_their_places_and_are_silent(tokenizer: Tokenizer) -> N
 def test_pieces_join_to_the_text(tokenizer: Tokenizer) -> None:
     pieces = tokenizer.pieces([*tokenizer.encode("the little child"), 3])
     assert pieces[-1] == "</s>"
-    assert "".join(pieces[:-1]) == "▁the▁little▁child"
+    bytes_of_text = re.sub(
+        r"<0x(..)>|[^<]",
+        lambda piece: piece[1] or piece[0].encode().hex(),
+        "".join(pieces[:-1]),
+    )
+    assert bytes.fromhex(bytes_of_text).decode() == "▁the▁little▁child"
+
+
+@pytest.mark.parametrize(
+    ("kind", "pieces"),
+    [
+        ("character", ["▁", "a", "▁", "d", "ó", "g"]),
+        ("byte", ["▁", "<0x61>", "▁", "<0x64>", "<0xC3>", "<0xB3>", "<0x67>"]),
+        ("word", ["▁a", "▁dóg"]),
+    ],
+)
+def test_a_sentence_falls_into_pieces_of_the_kind(kind: str, pieces: list[str]) -> None:
+    tokenizer = Tokenizer.train(["a dóg", "a dóg runs"], TokenizerConfig(kind))
+    assert tokenizer.pieces(tokenizer.encode("a dóg")) == pieces
+
+
+def test_a_word_model_without_byte_pieces_gives_unknown_words_a_place() -> None:
+    config = TokenizerConfig("word", byte_fallback=False)
+    tokenizer = Tokenizer.train(["a dog runs", "a cat sleeps"], config)
+    for text, known in [
+        ("a dog sleeps", "a dog sleeps"),
+        ("birds sleeps", "⁇ sleeps"),
+        ("a bird sleeps", "a ⁇ sleeps"),
+        ("a dog flies", "a dog ⁇"),
+    ]:
+        assert tokenizer.decode(tokenizer.encode(text)) == known
+
+
+@pytest.mark.parametrize(("kind", "sampling"), [("unigram", 0.1), ("bpe", 0.2)])
+def test_sampled_segmentations_are_the_same_text_and_hang_on_the_seed_alone(
+    tiny_pairs: Pairs, kind: str, sampling: float
+) -> None:
+    text = tiny_pairs.sources + tiny_pairs.targets + TRICKY * 30
+    tokenizer = Tokenizer.train(text, TokenizerConfig(kind, vocabulary_size=340))
+    sentences = [*tiny_pairs.targets[:60], *TRICKY, "", "  Ünseen 猫  "]
+    drawn = tokenizer.sample_batch(sentences, sampling, seed=7)
+    assert [tokenizer.decode(ids) for ids in drawn] == sentences
+    best = tokenizer.encode_batch(sentences)
+    assert sum(map(len, drawn)) > sum(map(len, best))
+    assert tokenizer.sample_batch(sentences, sampling, seed=8) != drawn
+    tokenizer._processor.encode(sentences[0], enable_sampling=True, nbest_size=-1, alpha=sampling)
+    with ThreadPoolExecutor(1) as pool:
+        again = pool.submit(tokenizer.sample_batch, sentences, sampling, seed=7).result()
+    assert again == tokenizer.sample_batch(sentences, sampling, seed=7) == drawn
+    assert tokenizer.encode_batch(sentences) == best
 
 
 def test_without_byte_pieces_a_foreign_character_is_an_unknown_piece(tiny_pairs: Pairs) -> None:
@@ -95,7 +149,7 @@ def test_without_byte_pieces_a_foreign_character_is_an_unknown_piece(tiny_pairs:
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
 def test_the_same_text_gives_the_same_model(tiny_pairs: Pairs, kind: str) -> None:
-    config = TokenizerConfig(kind, vocabulary_size=295)
+    config = TokenizerConfig(kind)
     first, second = (Tokenizer.train(tiny_pairs.targets, config) for _ in range(2))
     assert first.to_bytes() == second.to_bytes()
 
@@ -116,8 +170,10 @@ def test_only_some_of_very_many_sentences_are_learned_from(
     assert models[0] == models[1] != models[2]
 
 
-@pytest.mark.parametrize("kind", TOKENIZERS)
-@pytest.mark.parametrize("byte_fallback", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "byte_fallback"),
+    [pair for pair in itertools.product(TOKENIZERS, [True, False]) if pair != ("byte", False)],
+)
 def test_a_vocabulary_that_is_too_large_says_what_works(
     tiny_pairs: Pairs, kind: str, byte_fallback: bool
 ) -> None:
@@ -132,13 +188,18 @@ def test_a_vocabulary_that_is_too_large_says_what_works(
         Tokenizer.train(tiny_pairs.sources, replace(config, vocabulary_size=largest + 1))
 
 
-@pytest.mark.parametrize("kind", TOKENIZERS)
-@pytest.mark.parametrize("byte_fallback", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "byte_fallback"),
+    [*((kind, True) for kind in TOKENIZERS), ("unigram", False), ("bpe", False)],
+)
 def test_a_vocabulary_that_is_too_small_says_what_works(
     tiny_pairs: Pairs, kind: str, byte_fallback: bool
 ) -> None:
     config = TokenizerConfig(kind, vocabulary_size=8, byte_fallback=byte_fallback)
-    message = r"must be at least \d+ for the characters of this text, but is 8.$"
+    message = (
+        r"^`tokenizer.vocabulary_size` must be at least \d+ for the "
+        r"(characters of this text|special pieces and the bytes), but is 8.$"
+    )
     with pytest.raises(ConfigurationError, match=message) as error:
         Tokenizer.train(tiny_pairs.sources, config)
     smallest = int(str(error.value).split("at least ")[1].split()[0])
@@ -147,9 +208,15 @@ def test_a_vocabulary_that_is_too_small_says_what_works(
 
 
 def test_an_unknown_kind_is_an_error() -> None:
-    message = "`tokenizer.kind` must be one of unigram, bpe, but is 'word'."
+    message = "`tokenizer.kind` must be one of unigram, bpe, .*word, but is 'letter'."
     with pytest.raises(ConfigurationError, match=message):
-        Tokenizer.train(["a"], TokenizerConfig("word"))
+        Tokenizer.train(["a"], TokenizerConfig("letter"))
+
+
+def test_a_byte_model_without_bytes_is_an_error() -> None:
+    message = "`tokenizer.byte_fallback` must be true where `tokenizer.kind` is 'byte'."
+    with pytest.raises(ConfigurationError, match=message):
+        Tokenizer.train(["a"], TokenizerConfig("byte", byte_fallback=False))
 
 
 @pytest.mark.parametrize("sentences", [[], ["", "  ", "\n"]])
@@ -259,6 +326,17 @@ def test_a_vocabulary_that_nobody_asked_for_fits_the_text():
     many = [f"sentence {number} of {number * 7919}" for number in range(4000)]
     sizes = [Tokenizer.train(text, TokenizerConfig()).vocabulary_size for text in (few, many)]
     assert 260 < sizes[0] < 300 < sizes[1] < 8000
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"), [("character", 4 + 256 + 1 + 900), ("byte", 4 + 256 + 1), ("word", 450)]
+)
+def test_a_chosen_vocabulary_suits_the_kind(kind, size):
+    text = [f"{chr(0x4E00 + number)} {chr(0x4E00 + number)}" for number in range(900)]
+    config = TokenizerConfig(kind=kind, character_coverage=1.0)
+    chosen = Tokenizer.train(text, config)
+    assert chosen.vocabulary_size == size
+    assert [chosen.decode(ids) for ids in chosen.encode_batch(text)] == text
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])

@@ -1,9 +1,10 @@
+import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 import torch
 
-from seq2seq.insight.alignment import Alignment, draw_alignment, find_alignment
+from seq2seq.insight.alignment import CELL, Alignment, draw_alignment, find_alignment
 from seq2seq.translator import Translation
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -13,6 +14,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 def alignment() -> Alignment:
     weights = [[0.7, 0.2, 0.1], [0.0, 0.25, 0.75]]
     return Alignment(["▁나는", "▁<고양이>", "</s>"], ["▁I", "</s>"], weights)
+
+
+def cells_of(alignment: Alignment, cell: int = CELL) -> list[ElementTree.Element]:
+    figure = ElementTree.fromstring(draw_alignment(alignment, "a title", cell=cell))
+    return [one for one in figure.iter(f"{SVG}rect") if one.find(f"{SVG}title") is not None]
 
 
 def test_the_alignment_is_that_of_the_search() -> None:
@@ -45,15 +51,44 @@ def test_the_figure_has_title_axes_legend_and_every_piece(alignment: Alignment) 
 
 
 def test_the_depth_of_each_cell_is_its_weight(alignment: Alignment) -> None:
+    depths = [float(cell.attrib["fill-opacity"]) for cell in cells_of(alignment)]
+    assert depths == [0.7, 0.2, 0.1, 0.25, 0.75]
+    assert cells_of(alignment)[4].findtext(f"{SVG}title") == "</s> ← </s>: 0.750"
+
+
+def test_columns_stand_side_by_side_and_rows_one_below_the_other(alignment: Alignment) -> None:
+    for cell in (36, 20):
+        places = [
+            (float(one.attrib["x"]), float(one.attrib["y"])) for one in cells_of(alignment, cell)
+        ]
+        (x, y), second, third, below, _ = places
+        assert (second, third) == ((x + cell, y), (x + 2 * cell, y))
+        assert below == (x + cell, y + cell)
+
+
+def test_faint_cells_share_a_path_for_each_depth() -> None:
+    faint = Alignment(["a", "b", "c", "d"], ["e"], [[0.85, 0.074, 0.071, 0.004]])
+    figure = ElementTree.fromstring(draw_alignment(faint, "a title", cell=20))
+    (path,) = figure.iter(f"{SVG}path")
+    assert path.attrib["fill-opacity"] == "0.07"
+    (cell,) = cells_of(faint, 20)
+    x, y = int(cell.attrib["x"]), cell.attrib["y"]
+    assert path.attrib["d"] == f"M{x + 20} {y}h20v20h-20zM{x + 40} {y}h20v20h-20z"
+
+
+def test_a_large_and_vague_alignment_makes_a_small_figure() -> None:
+    vague = Alignment(["piece"] * 60, ["piece"] * 60, [[1 / 60] * 60] * 60)
+    assert len(draw_alignment(vague, "a title")) < 120_000
+
+
+def test_the_style_of_a_figure_stays_within_it(alignment: Alignment) -> None:
     figure = ElementTree.fromstring(draw_alignment(alignment, "a title"))
-    cells = [cell for cell in figure.iter(f"{SVG}rect") if cell.find(f"{SVG}title") is not None]
-    depths = [float(cell.attrib["fill-opacity"]) for cell in cells]
-    assert depths == [0.7, 0.2, 0.1, 0.0, 0.25, 0.75]
-    assert cells[5].findtext(f"{SVG}title") == "</s> ← </s>: 0.750"
-    # Columns stand side by side, rows one below the other.
-    places = [(float(cell.attrib["x"]), float(cell.attrib["y"])) for cell in cells]
-    assert len(set(places)) == 6
-    assert places[0][0] < places[1][0] and places[0][1] == places[1][1] < places[3][1]
+    style = figure.findtext(f"{SVG}style") or ""
+    selectors = re.findall(
+        r"([^{}]+)\{", style.replace("@media (prefers-color-scheme: dark) {", "")
+    )
+    assert len(selectors) > 5
+    assert all(selector.strip().startswith(".alignment ") for selector in selectors)
 
 
 def test_nothing_is_drawn_outside_the_picture(alignment: Alignment) -> None:

@@ -17,27 +17,27 @@ def folder(tmp_path, recipe, tiny_tokenizers):
     """A folder that holds a run."""
     folder = RunFolder(tmp_path / "run")
     with folder.locked():
-        folder.check(recipe, resume=False, overwrite=False)
+        folder.check(resume=False, overwrite=False)
         folder.begin(recipe, tiny_tokenizers, overwrite=False)
     return folder
 
 
-def test_a_folder_with_a_run_is_refused(folder, recipe):
+def test_a_folder_with_a_run_is_refused(folder):
     message = "holds a run already; continue it with `--resume` or replace it with `--overwrite`"
     with pytest.raises(ConfigurationError, match=message):
-        folder.check(recipe, resume=False, overwrite=False)
+        folder.check(resume=False, overwrite=False)
 
 
-def test_resume_and_overwrite_exclude_each_other(folder, recipe):
+def test_resume_and_overwrite_exclude_each_other(folder):
     with pytest.raises(ConfigurationError, match="`--resume` and `--overwrite` exclude each other"):
-        folder.check(recipe, resume=True, overwrite=True)
+        folder.check(resume=True, overwrite=True)
 
 
 def test_overwrite_deletes_the_run_and_nothing_else(folder, recipe, tiny_tokenizers):
     folder.last_checkpoint.write_text("old")
     (folder.path / "notes.txt").write_text("mine")
     (folder.path / "model.safetensors").write_text("old")
-    folder.check(recipe, resume=False, overwrite=True)
+    folder.check(resume=False, overwrite=True)
     assert folder.last_checkpoint.exists()  # the corpus may still turn out to be missing
     folder.begin(recipe, tiny_tokenizers, overwrite=True)
     names = {str(path.relative_to(folder.path)) for path in folder.path.rglob("*.*")}
@@ -47,16 +47,16 @@ def test_overwrite_deletes_the_run_and_nothing_else(folder, recipe, tiny_tokeniz
 def test_overwrite_of_a_folder_without_a_run_deletes_nothing(tmp_path, recipe, tiny_tokenizers):
     (tmp_path / "README.md").write_text("mine")
     folder = RunFolder(tmp_path)
-    folder.check(recipe, resume=False, overwrite=True)
+    folder.check(resume=False, overwrite=True)
     folder.begin(recipe, tiny_tokenizers, overwrite=True)
     assert (tmp_path / "README.md").read_text() == "mine"
 
 
-def test_resume_of_a_folder_without_a_run_is_refused(tmp_path, recipe):
+def test_resume_of_a_folder_without_a_run_is_refused(tmp_path):
     folder = RunFolder(tmp_path / "typo")
     message = "run folder .*typo holds no run to continue; start one without `--resume`"
     with pytest.raises(ConfigurationError, match=message), folder.locked():
-        folder.check(recipe, resume=True, overwrite=False)
+        folder.check(resume=True, overwrite=False)
     assert not folder.path.exists()
 
 
@@ -72,7 +72,7 @@ def test_resume_of_a_folder_without_a_run_is_refused(tmp_path, recipe):
 def test_resume_names_a_damaged_recipe(folder, recipe, content, message):
     (folder.path / "recipe.yaml").write_bytes(content)
     with pytest.raises(ConfigurationError, match=message):
-        folder.check(recipe, resume=True, overwrite=False)
+        folder.check_same_run(recipe)
 
 
 def test_what_a_killed_process_left_is_removed(folder, recipe, tiny_tokenizers):
@@ -108,7 +108,7 @@ def test_a_resumed_run_may_change_how_long_it_trains_and_how_it_searches(folder,
         search=SearchConfig(beam_size=3),
         training=replace(recipe.training, max_epochs=99, max_minutes=3.0, patience=9, threads=1),
     )
-    folder.check(longer, resume=True, overwrite=False)
+    folder.check_same_run(longer)
     folder.begin(longer, folder.load_tokenizers(), overwrite=False)
     assert "max_epochs: 99" in (folder.path / "recipe.yaml").read_text()
 
@@ -126,7 +126,7 @@ def test_a_resumed_run_cannot_become_another_one(folder, recipe, section, settin
     before = getattr(getattr(recipe, section), setting)
     message = f"`{section}.{setting}` was {before} when the run began, but is {value}; a resumed"
     with pytest.raises(ConfigurationError, match=message):
-        folder.check(other, resume=True, overwrite=False)
+        folder.check_same_run(other)
 
 
 def test_a_folder_in_use_is_refused(folder):

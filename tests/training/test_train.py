@@ -10,7 +10,7 @@ from copy_corpus import make_recipe, write_copy_corpus
 from safetensors.torch import load_file
 
 from seq2seq.config import ModelConfig
-from seq2seq.data.corpus import read_lines
+from seq2seq.data.readers import read_lines
 from seq2seq.exits import run_command
 from seq2seq.model_directory import load_model_directory, read_scores
 from seq2seq.models.encoder_decoder import EncoderDecoder
@@ -122,6 +122,25 @@ def test_a_killed_run_continues_from_its_last_checkpoint(tmp_path, tiny_corpus, 
     assert history_of(resumed) == history_of(straight)
 
 
+def test_an_interrupted_run_continues_with_the_same_segmentations(
+    tmp_path, tiny_corpus, monkeypatch
+):
+    recipe = make_recipe(tiny_corpus)
+    tokenizer = replace(recipe.tokenizer, vocabulary_size=20, sampling=0.5)
+    recipe = replace(recipe, tokenizer=tokenizer)
+    straight = train(recipe, tmp_path / "straight")
+    with monkeypatch.context() as patch:
+        at_step(patch, NUM_STEPS + 3, lambda: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(TrainingInterrupted):
+            train(recipe, tmp_path / "interrupted")
+    resumed = train(recipe, tmp_path / "interrupted", resume=True)
+    weights = weights_of(resumed.path)
+    assert all(torch.equal(tensor, weights[n]) for n, tensor in weights_of(straight.path).items())
+    plain = replace(recipe, tokenizer=replace(tokenizer, sampling=0.0))
+    other = weights_of(train(plain, tmp_path / "plain").path)
+    assert any(not torch.equal(tensor, weights[n]) for n, tensor in other.items())
+
+
 def test_samples_of_a_run_killed_before_its_checkpoint_stand_once(
     tmp_path, tiny_corpus, monkeypatch
 ):
@@ -205,6 +224,8 @@ def test_the_run_folder_becomes_a_model_directory_with_logs(tmp_path, tiny_corpu
     loaded = load_model_directory(result.path)
     assert loaded.recipe == make_recipe(tiny_corpus, validate_every=0.5)
     assert isinstance(loaded.decode["bfloat16"], bool)
+    sources = loaded.tokenizers.source.encode_batch(result.corpus.train.sources)
+    assert loaded.decode["longest_source"] == max(map(len, sources))
     assert read_scores(result.path) == result.scores
     assert result.scores["dev"]["bleu"]["signature"].startswith("nrefs:1|case:mixed|eff:no|tok:13a")
     with open(result.path / "logs/metrics.csv", newline="") as file:

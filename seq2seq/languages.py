@@ -1,0 +1,45 @@
+"""What language codes mean: the language without its region, its name, how it is written."""
+
+import re
+
+LANGUAGES = {
+    "ar": "Arabic",
+    "cs": "Czech",
+    "de": "German",
+    "en": "English",
+    "es": "Spanish",
+    "fi": "Finnish",
+    "fr": "French",
+    "he": "Hebrew",
+    "hi": "Hindi",
+    "it": "Italian",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "nl": "Dutch",
+    "pl": "Polish",
+    "pt": "Portuguese",
+    "ru": "Russian",
+    "sv": "Swedish",
+    "th": "Thai",
+    "tr": "Turkish",
+    "uk": "Ukrainian",
+    "vi": "Vietnamese",
+    "zh": "Chinese",
+}
+# Japanese, Chinese and Thai.
+_UNSPACED = ("ja", "zh", "th")
+
+
+def base_language(code: str) -> str:
+    """The language without region, script or the like: zh of zh-Hans, ja of ja_JP, en of en.tok."""
+    return re.split(r"[-_.]", code)[0].lower()
+
+
+def language_name(code: str) -> str:
+    """The English name of a language, the code itself where it is not known."""
+    return LANGUAGES.get(base_language(code), code)
+
+
+def is_unspaced(code: str) -> bool:
+    """Whether the language is written without spaces between words."""
+    return base_language(code) in _UNSPACED

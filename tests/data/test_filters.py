@@ -1,0 +1,150 @@
+import sys
+
+import pytest
+from corpus_files import fuzz_settings
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seq2seq.config import ConfigurationError, FilterConfig
+from seq2seq.data.filters import (
+    FILTERS,
+    active_filters,
+    different_sides,
+    first_of_its_kind,
+    folded,
+    in_own_language,
+    in_own_script,
+    script_of,
+    scripts_of,
+    short_enough,
+    usual_ratio,
+)
+
+DE_EN = ("de", "en")
+
+
+def test_every_setting_has_its_filter_and_none_works_unasked() -> None:
+    assert set(FILTERS) == set(vars(FilterConfig()))
+    assert list(active_filters(FilterConfig())) == []
+    everything = FilterConfig(9, 2.0, True, True, 0.5, True)
+    settings = [setting for _, setting in active_filters(everything)]
+    assert settings == [9, True, True, 2.0, 0.5, True]
+
+
+def test_reasons_tell_the_setting() -> None:
+    config = FilterConfig(max_characters=1500, max_ratio=2.5, script=0.5)
+    assert [one.reason.format(setting) for one, setting in active_filters(config)] == [
+        "longer than 1,500 characters",
+        "with lengths more than 2.5 times off the usual ratio",
+        "with less than 50% of letters in the script of the side",
+    ]
+
+
+def test_length_counts_the_characters_of_either_side() -> None:
+    assert short_enough(["abc", "abcd", "a"], ["x", "x", "wxyz"], 3, DE_EN) == [True, False, False]
+
+
+def test_sides_are_compared_without_case_width_and_white_space() -> None:
+    sources = ["Ein  Hund", "ＡＢＣ", "Straße", "a"]
+    targets = ["ein hund", "abc", "STRASSE", "b"]
+    assert different_sides(sources, targets, True, DE_EN) == [False, False, False, True]
+    assert folded(" Ｅin\u3000\tHUND ") == "ein hund"
+
+
+def test_of_duplicates_the_first_one_stays() -> None:
+    sources = ["a b", "A  b", "a b", "c"]
+    targets = ["x", "X", "y", "x"]
+    assert first_of_its_kind(sources, targets, True, DE_EN) == [True, False, True, True]
+
+
+def test_the_ratio_is_measured_against_the_corpus() -> None:
+    # Usual are targets twice as long, as of Korean and English.
+    sources, targets = ["가나다라"] * 5, ["a" * 8, "a" * 8, "a" * 16, "a" * 17, "a" * 3]
+    assert usual_ratio(sources, targets, 2.0, ("ko", "en")) == [True, True, True, False, False]
+    assert usual_ratio([], [], 2.0, DE_EN) == []
+
+
+@given(
+    pairs=st.lists(st.tuples(st.text(min_size=1), st.text(min_size=1))), factor=st.floats(1.01, 50)
+)
+@fuzz_settings()
+def test_half_of_the_pairs_have_at_least_the_usual_ratio(
+    pairs: list[tuple[str, str]], factor: float
+) -> None:
+    sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
+    keep = usual_ratio(sources, targets, factor, DE_EN)
+    assert len(keep) == len(pairs)
+    swapped = usual_ratio(targets, sources, 1e9, DE_EN)
+    assert all(swapped)  # so far off is nothing
+    if len(pairs) % 2:
+        assert any(keep)  # the pair in the middle is as usual as can be
+
+
+@pytest.mark.parametrize(
+    ("letter", "script"),
+    [
+        ("a", "LATIN"),
+        ("ß", "LATIN"),
+        ("ж", "CYRILLIC"),
+        ("한", "HANGUL"),
+        ("ㄱ", "HANGUL"),
+        ("字", "HAN"),
+        ("々", "HAN"),
+        ("あ", "HIRAGANA"),
+        ("ア", "KATAKANA"),
+        ("ー", "KATAKANA"),
+        ("\U000e0fff", "UNKNOWN"),
+    ],
+)
+def test_letters_have_scripts(letter: str, script: str) -> None:
+    assert script_of(letter) == script
+
+
+def test_languages_have_scripts() -> None:
+    assert scripts_of("ja") == {"HIRAGANA", "KATAKANA", "HAN"}
+    assert scripts_of("zh-Hant") == scripts_of("ZH_tw") == {"HAN"}
+    assert scripts_of("en.tok") == {"LATIN"}
+    assert scripts_of("xx") == set()
+
+
+def test_each_side_is_held_to_its_script() -> None:
+    sources = ["나는 간다", "나는 NATO 에", "I go", "1984!", "나는 ｘ"]
+    targets = ["I go", "to NATO", "나는 간다", "...", "я"]
+    assert in_own_script(sources, targets, 0.5, ("ko", "en")) == [True, False, False, True, False]
+    assert in_own_script(sources, targets, 0.3, ("ko", "en")) == [True, True, False, True, False]
+    assert in_own_script(sources, targets, 0.5, ("ko", "xx")) == [True, False, False, True, True]
+    assert in_own_script(["ｱ、ァ漢ー"], ["ＡＢ"], 1.0, ("ja", "en")) == [True]
+
+
+def test_script_without_known_scripts_is_an_error() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"filters\.script` knows no script of 'xx' or 'q'"
+    ):
+        in_own_script(["a"], ["b"], 0.5, ("xx", "q"))
+
+
+def test_sides_in_the_other_language_are_found() -> None:
+    german = "Der kleine Hund läuft über die nasse Straße."
+    english = "The little dog is running across the wet street."
+    sources = [german, english, german, "1984"]
+    targets = [english, german, german, "!"]
+    assert in_own_language(sources, targets, True, DE_EN) == [True, False, False, True]
+
+
+def test_a_language_alone_is_held_against_all_that_are_known() -> None:
+    french = "Le petit chien traverse la rue mouillée avec sa balle."
+    english = "The little dog is running across the wet street."
+    assert in_own_language([french, english], [english] * 2, True, ("xx", "en")) == [True, True]
+    assert in_own_language([english] * 2, [french, english], True, ("xx", "en")) == [False, True]
+
+
+def test_languages_that_nobody_knows_are_an_error() -> None:
+    with pytest.raises(ConfigurationError, match=r"filters\.language` knows neither 'xx' nor 'qq'"):
+        in_own_language(["a"], ["b"], True, ("xx", "qq"))
+
+
+def test_a_missing_library_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "py3langid.langid", None)
+    message = r"needs the library py3langid; install it with `pip install 'seq2seq\[language\]'`\.$"
+    with pytest.raises(ConfigurationError, match=message):
+        in_own_language(["a"], ["b"], True, DE_EN)

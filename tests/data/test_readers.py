@@ -1,0 +1,672 @@
+import csv
+import gzip
+import io
+import json
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from corpus_files import fuzz_settings, or_error, write, write_pairs
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seq2seq.config import ConfigurationError
+from seq2seq.data.readers import (
+    READERS,
+    Columns,
+    Sides,
+    part_names,
+    read_csv,
+    read_entry,
+    read_jsonl,
+    read_lines,
+    read_parquet,
+    read_tsv,
+    split_slice,
+)
+
+DE_EN = Columns("de", "en")
+PAIRS = [(f"satz {number}", f"SATZ {number}") for number in range(10)]
+SIDES = tuple(list(side) for side in zip(*PAIRS, strict=True))
+# What may stand in files at all: UTF-8 knows no halves of surrogate pairs.
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+def entry(path: Path | str, columns: Columns = DE_EN) -> Sides:
+    return read_entry(str(path), ("de", "en"), columns, field="corpus.train")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all cases of a property, which write the same files again."""
+    return tmp_path_factory.mktemp("readers")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with PAIRS as two text files and as a table, all called `some`."""
+    folder = tmp_path_factory.mktemp("written")
+    write_pairs(folder, "some", PAIRS)
+    write_table(folder / "some.tsv")
+    return folder
+
+
+def write_table(path: Path, header: tuple[str, ...] = ("de", "en")) -> Path:
+    """PAIRS as a table of the kind that the name says."""
+    kind = next(suffix for suffix in READERS if suffix in path.name)
+    if kind == ".parquet":
+        sides = dict(zip(header, SIDES, strict=True))
+        pq.write_table(pa.table(sides), path)
+        return path
+    if kind == ".jsonl":
+        return write(path, [json.dumps(dict(zip(header, pair, strict=True))) for pair in PAIRS])
+    separator = "\t" if kind == ".tsv" else ","
+    return write(path, [separator.join(row) for row in (header, *PAIRS)])
+
+
+# Lines
+
+
+@given(
+    lines=st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]))),
+    last_line_ends=st.booleans(),
+    ending=st.sampled_from(["\n", "\r\n"]),
+    compressed=st.booleans(),
+)
+def test_lines_come_back_as_they_were_written(
+    tmp_path_factory: pytest.TempPathFactory,
+    lines: list[str],
+    last_line_ends: bool,
+    ending: str,
+    compressed: bool,
+) -> None:
+    lines = [line.rstrip("\r").removeprefix("\ufeff") for line in lines]
+    text = ending.join(lines) + (ending if last_line_ends and lines else "")
+    path = tmp_path_factory.getbasetemp() / ("lines.gz" if compressed else "lines")
+    write(path, text.encode())
+    if not last_line_ends and lines and not lines[-1]:
+        lines.pop()  # nothing after the last line's end
+    assert read_lines(path) == lines
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (b"", []),
+        (b"\n", [""]),
+        (b"a", ["a"]),
+        (b"a\n\nb", ["a", "", "b"]),
+        (b"a\r\nb\r\n", ["a", "b"]),
+        (b"a\rb\n", ["a\rb"]),
+        (b"a\r\r\n", ["a\r"]),
+        ("a\u2028b\u0085c\x0bd\x1ce\n".encode(), ["a\u2028b\u0085c\x0bd\x1ce"]),
+        (b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n", ["a", "\ufeffb"]),
+    ],
+)
+def test_lines_end_at_line_feeds_only(tmp_path: Path, content: bytes, lines: list[str]) -> None:
+    assert read_lines(write(tmp_path / "text", content)) == lines
+
+
+@pytest.mark.parametrize("name", ["text.de", "text.de.gz"])
+def test_undecodable_bytes_name_file_and_line(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name, [b"gut", b"auch gut", "schön".encode("latin1")])
+    with pytest.raises(ConfigurationError, match=rf"{name} is not UTF-8 in line 3; .*iconv"):
+        read_lines(path)
+
+
+def test_a_missing_file_a_folder_and_a_corrupt_file_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"^There is no file .*absent\.de\.$"):
+        read_lines(tmp_path / "absent.de")
+    with pytest.raises(ConfigurationError, match=r"is a folder, but must be a file\.$"):
+        read_lines(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"cannot be read: Not a directory\.$"):
+        read_lines(write(tmp_path / "file", b"") / "inside")
+
+
+@pytest.mark.parametrize("damage", ["foreign", "cut", "flipped", "empty"])
+def test_a_damaged_gzip_file_is_an_error(tmp_path: Path, damage: str) -> None:
+    content = bytearray(gzip.compress("\n".join(map(str, range(999))).encode()))
+    content[len(content) // 2] ^= 0xFF if damage == "flipped" else 0
+    damaged = {"foreign": b"plain text\n", "cut": bytes(content[:-20])}.get(damage, bytes(content))
+    path = tmp_path / "text.de.gz"
+    path.write_bytes(b"" if damage == "empty" else damaged)
+    with pytest.raises(ConfigurationError, match=r"text\.de\.gz is not a complete gzip file"):
+        read_lines(path)
+
+
+@given(data=st.binary(max_size=40), place=st.integers(0, 60), byte=st.integers(0, 255))
+@fuzz_settings()
+def test_any_gzip_file_gives_its_lines_or_an_error(
+    folder: Path, data: bytes, place: int, byte: int
+) -> None:
+    packed = bytearray(gzip.compress(b"some text\nof lines\n", mtime=0))
+    packed[place % len(packed)] = byte
+    for content in (data, bytes(packed), bytes(packed) + data, bytes(packed[:place])):
+        path = folder / "lines.gz"
+        path.write_bytes(content)
+        lines = or_error(lambda path=path: read_lines(path))
+        if lines is not None:
+            assert lines == gzip.decompress(content).decode().split("\n")[:-1]
+
+
+# Slices
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("[:3]", [0, 1, 2]),
+        ("[7:]", [7, 8, 9]),
+        ("[2:4]", [2, 3]),
+        ("[-2:]", [8, 9]),
+        ("[:-7]", [0, 1, 2]),
+        ("[8:500]", [8, 9]),
+        ("[:]", list(range(10))),
+        ("[:66%]", [0, 1, 2, 3, 4, 5, 6]),
+        ("[66%:]", [7, 8, 9]),
+        ("[25%:45%]", [3, 4]),
+        ("[-20%:]", [8, 9]),
+        ("[1:50%]", [1, 2, 3, 4]),
+    ],
+)
+@pytest.mark.parametrize("name", ["some.tsv", "some"])
+def test_a_slice_takes_a_part_of_the_pairs(
+    tmp_path: Path, name: str, text: str, numbers: list[int]
+) -> None:
+    if name == "some":
+        write_pairs(tmp_path, name, PAIRS)
+    else:
+        write_table(tmp_path / name)
+    sources, targets = entry(f"{tmp_path / name}{text}")
+    assert list(zip(sources, targets, strict=True)) == [PAIRS[number] for number in numbers]
+
+
+@pytest.mark.parametrize("text", ["[5]", "[]", "[a:]", "[:5.5%]", "[1:2:3]", "[: 5]", "[--1:]"])
+def test_a_bad_slice_is_an_error(text: str) -> None:
+    message = rf"`corpus\.train` 'x{re.escape(text)}' must end with a slice such as \[:500\], "
+    with pytest.raises(ConfigurationError, match=message):
+        entry(f"x{text}")
+
+
+@pytest.mark.parametrize("text", ["[5:5]", "[10:]", "[8:2]", "[:1%]", "[:-100]"])
+def test_a_slice_of_nothing_is_an_error(tmp_path: Path, text: str) -> None:
+    path = write_table(tmp_path / "some.tsv")
+    with pytest.raises(ConfigurationError, match=r"slice of `corpus\.train` .* takes none of 10 pairs\.$"):
+        entry(f"{path}{text}")
+
+
+@given(size=st.integers(0, 300), percent=st.integers(0, 100), sign=st.sampled_from(["", "-"]))
+@fuzz_settings()
+def test_two_slices_that_meet_at_a_percentage_share_nothing_and_leave_nothing(
+    size: int, percent: int, sign: str
+) -> None:
+    numbers = list(range(size))
+    halves = []
+    for text in (f"x[:{sign}{percent}%]", f"x[{sign}{percent}%:]"):
+        _, part = split_slice(text, field="corpus.dev")
+        assert part is not None
+        halves.append(numbers[part.of(size)])
+    assert halves[0] + halves[1] == numbers
+    assert abs(len(halves[sign == "-"]) - size * percent / 100) <= 0.5
+
+
+@given(
+    size=st.integers(0, 30),
+    start=st.none() | st.integers(-40, 40),
+    stop=st.none() | st.integers(-40, 40),
+)
+@fuzz_settings()
+def test_slices_are_those_of_python(size: int, start: int | None, stop: int | None) -> None:
+    bounds = ["" if bound is None else str(bound) for bound in (start, stop)]
+    path, part = split_slice(f"a[b]/c[{':'.join(bounds)}]", field="corpus.dev")
+    assert path == "a[b]/c" and part is not None
+    assert list(range(size))[part.of(size)] == list(range(size))[start:stop]
+
+
+@given(
+    inside=st.text(st.sampled_from("0123456789:-+%[] ٣²a\n\x00")),
+    name=st.sampled_from(["some", "some.tsv", ""]),
+)
+@fuzz_settings()
+def test_whatever_stands_in_brackets_is_a_slice_or_an_error(
+    written: Path, inside: str, name: str
+) -> None:
+    sides = or_error(lambda: entry(f"{written / name}[{inside}]"))
+    if sides is None:
+        return
+    got = list(zip(*sides, strict=True))
+    assert got and got == PAIRS[PAIRS.index(got[0]) :][: len(got)]
+
+
+def test_an_entry_of_two_lines_is_an_error() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"`corpus\.train` must be one line, but is 'a\\nb"
+    ):
+        entry("a\nb")
+
+
+def test_parts_are_called_after_what_tells_them_apart() -> None:
+    assert part_names(["d/kaist_ko_en/dev[2362:]", "d/tatoeba_ko_en/dev", "bible/dev[:9]"]) == [
+        "kaist_ko_en",
+        "tatoeba_ko_en",
+        "bible",
+    ]
+    assert part_names(["flickr/test_2016", "flickr/test_2017.tsv.gz"]) == ["test_2016", "test_2017"]
+    assert part_names(["dev", "test.csv"]) == ["dev", "test"]
+    assert part_names(["a/dev", "b/dev", "b/test"]) == ["a-dev", "b-dev", "b-test"]
+    assert part_names(["my data/dev[:5]", "my data/dev[5:]"]) == ["my-data-dev-1", "my-data-dev-2"]
+
+
+# Text files
+
+
+@given(sources=st.lists(TEXT), targets=st.lists(TEXT), endings=st.sampled_from(["\n", "\r\n"]))
+@fuzz_settings()
+def test_two_text_files_give_their_lines_or_an_error(
+    folder: Path, sources: list[str], targets: list[str], endings: str
+) -> None:
+    sides = []
+    for side, suffix in ((sources, "de"), (targets, "en")):
+        lines = [line.replace("\n", " ").rstrip("\r") for line in side]
+        data = "".join(f"{line}{endings}" for line in lines).encode()
+        write(folder / f"text.{suffix}", data)
+        if lines:
+            lines[0] = lines[0].removeprefix("\ufeff")
+        sides.append(lines)
+    read = or_error(lambda: entry(folder / "text"))
+    assert read == (tuple(sides) if len(sources) == len(targets) else None)
+
+
+BYTES = st.lists(
+    st.sampled_from([b"\n", b"\r", b"a", b"\t", b"\xff", b"\xef\xbb\xbf", "é".encode(), b"\x00"])
+    | st.binary(max_size=3)
+).map(b"".join)
+
+
+@given(source=BYTES, target=BYTES)
+@fuzz_settings()
+def test_any_two_files_give_their_lines_or_an_error(
+    folder: Path, source: bytes, target: bytes
+) -> None:
+    write(folder / "bytes.de", source)
+    write(folder / "bytes.en", target)
+    read = or_error(lambda: entry(folder / "bytes"))
+    counts = {data.count(b"\n") + (data[-1:] not in (b"\n", b"")) for data in (source, target)}
+    if b"\xff" in source + target or b"\xef\xbb\xbf" in source + target:
+        return  # the mark at the beginning may be all that there is
+    if len(counts) > 1:
+        assert read is None
+    elif read is not None:
+        for side, data in zip(read, (source, target), strict=True):
+            lines = data.decode().split("\n")
+            expected = [line.removesuffix("\r") for line in lines][: counts.copy().pop()]
+            assert side == expected
+
+
+def test_a_file_for_a_prefix_is_explained(tmp_path: Path) -> None:
+    write_pairs(tmp_path, "some", PAIRS)
+    message = r"neither exists \(give the path before the language, or a table: \.tsv, \.csv"
+    with pytest.raises(ConfigurationError, match=message):
+        entry(tmp_path / "some.de")
+
+
+@pytest.mark.parametrize(
+    "name", ["a\0b", "a\0b.tsv", "x" * 5000, "x" * 5000 + ".tsv", "\ud800.tsv"]
+)
+def test_names_that_no_file_can_have_are_errors(name: str) -> None:
+    with pytest.raises(ConfigurationError):
+        entry(name)
+
+
+# Tables
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["t.tsv", "t.csv", "t.jsonl", "t.tsv.gz", "t.csv.gz", "t.jsonl.gz", "t.parquet"],
+)
+def test_every_kind_of_table_is_read_by_its_columns(tmp_path: Path, name: str) -> None:
+    path = write_table(tmp_path / name)
+    assert entry(path) == SIDES
+    assert entry(path, Columns("en", "de")) == SIDES[::-1]
+    write_table(path, ("translation.de", "translation.en"))
+    assert entry(path) == SIDES
+    assert entry(path, Columns("translation.de", "en")) == SIDES
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv", "t.jsonl", "t.parquet"])
+def test_a_column_that_is_not_there_is_an_error(tmp_path: Path, name: str) -> None:
+    path = write_table(tmp_path / name)
+    message = r"^`corpus\.target_column` must be one of de, en in .*t\..*, but is 'es'\.$"
+    with pytest.raises(ConfigurationError, match=message):
+        entry(path, Columns("de", "es"))
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv", "t.jsonl", "t.parquet", "t.tsv.gz"])
+def test_a_table_that_is_missing_or_a_folder_is_an_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^There is no file .*{re.escape(name)}\.$"):
+        entry(tmp_path / name)
+    (tmp_path / name).mkdir()
+    with pytest.raises(ConfigurationError, match=r"is a folder, but must be a file\.$"):
+        entry(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv"])
+def test_numbers_are_columns_without_a_header(tmp_path: Path, name: str) -> None:
+    separator = "\t" if name == "t.tsv" else ","
+    rows = [separator.join(("7", target, source)) for source, target in PAIRS]
+    path = write(tmp_path / name, rows)
+    assert entry(path, Columns("3", "2")) == SIDES
+    with pytest.raises(ConfigurationError, match=r"`corpus\.target_column` must be from 1 to 3 in"):
+        entry(path, Columns("3", "4"))
+    with pytest.raises(ConfigurationError, match=r"`corpus\.source_column` must be from 1 to 3 in"):
+        entry(path, Columns("0", "2"))
+    message = r"must both be numbers or both be names, but are '1' and 'en'\."
+    with pytest.raises(ConfigurationError, match=message):
+        entry(path, Columns("1", "en"))
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv"])
+def test_rows_of_other_lengths_are_errors_and_empty_lines_are_empty_pairs(
+    tmp_path: Path, name: str
+) -> None:
+    separator = "\t" if name == "t.tsv" else ","
+    path = write(tmp_path / name, separator.join(["de", "en\na", "b\n\nc", "d\n"]).encode())
+    assert entry(path) == (["a", "", "c"], ["b", "", "d"])
+    write(path, separator.join(["de", "en\na", "b\nc", "d", "e\n"]).encode())
+    with pytest.raises(ConfigurationError, match=r"Row 3 of .* has 3 columns, but row 1 has 2\."):
+        entry(path)
+    write(path, b"")
+    with pytest.raises(ConfigurationError, match=rf"{re.escape(name)} is empty\.$"):
+        entry(path)
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv", "t.parquet"])
+def test_two_columns_of_one_name_are_an_error(tmp_path: Path, name: str) -> None:
+    if name == "t.parquet":
+        pq.write_table(pa.table([["a"], ["b"], ["c"]], ["de", "en", "en"]), tmp_path / name)
+    else:
+        separator = "\t" if name == "t.tsv" else ","
+        write(tmp_path / name, [separator.join(row) for row in (["de", "en", "en"], "abc")])
+    with pytest.raises(ConfigurationError, match=r"There is more than one column 'en' in .*t\."):
+        entry(tmp_path / name)
+
+
+def test_quotes_are_text_in_tsv_and_quotes_in_csv(tmp_path: Path) -> None:
+    tsv = write(tmp_path / "t.tsv", ["de\ten", '"a\t""b"', "c\td\r"])
+    assert entry(tsv) == (['"a', "c"], ['""b"', "d"])
+    csv_path = write(tmp_path / "t.csv", ["de,en\r", '"a, ""b""\r', 'c",d"e\r', "f,g\r"])
+    assert entry(csv_path) == (['a, "b"\r\nc', "f"], ['d"e', "g"])
+
+
+@pytest.mark.parametrize("row", ['"a,b', '"a"b,c', "a\rb,c"])
+def test_csv_that_is_none_names_the_line(tmp_path: Path, row: str) -> None:
+    path = write(tmp_path / "t.csv", ["de,en", row])
+    with pytest.raises(
+        ConfigurationError, match=r"t\.csv is not CSV in line 2 \(.*\); a field with"
+    ):
+        entry(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"de": "a"', r"There is no JSON in line 2 of .*t\.jsonl \(JSONDecodeError: "),
+        ("[1]", r"There must be a JSON object in line 2 of .*t\.jsonl, not list\."),
+        ('{"de": "a"}', r"`corpus.target_column` must be one of de in line 2 of .*, but is 'en'\."),
+        ('{"de": "a", "en": 5}', r"'en' has a value of type int in line 2 of .*t\.jsonl\."),
+        ('{"de": "a", "en": "\\ud800"}', r"half a character \(a lone surrogate\) in line 2 of"),
+        ("[" * 9999, r"There is no JSON in line 2 of .* \(RecursionError"),
+        ('{"de": ' + "9" * 9999 + "}", r"There is no JSON in line 2 of .* \(ValueError"),
+    ],
+)
+def test_json_that_is_none_names_the_line(tmp_path: Path, line: str, message: str) -> None:
+    path = write(tmp_path / "t.jsonl", ['{"de": "a", "en": "b"}', line])
+    with pytest.raises(ConfigurationError, match=message):
+        entry(path)
+
+
+def test_objects_in_objects_are_reached_by_dots_and_null_is_empty(tmp_path: Path) -> None:
+    rows = [
+        {"translation": {"de": "a", "en": "b"}, "x": {"y": {"de": "c"}, "y.z": "f"}},
+        {"translation": {"de": None, "en": "d"}, "x": {"y": None, "y.z": "g"}},
+        {"translation": None, "x": {"y": {"de": "e"}, "y.z": "h"}},
+    ]
+    write(tmp_path / "t.jsonl", ["", *map(json.dumps, rows)])
+    assert entry(tmp_path / "t.jsonl") == (["", "a", "", ""], ["", "b", "d", ""])
+    assert entry(tmp_path / "t.jsonl", Columns("x.y.de", "x.y.z")) == (
+        ["", "c", "", "e"],
+        ["", "f", "g", "h"],
+    )
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    assert entry(tmp_path / "t.parquet") == (["a", "", ""], ["b", "d", ""])
+    message = r"must be one of translation\.de, translation\.en, x\..* in .*, but is 'x\.de'\."
+    for name in ("t.jsonl", "t.parquet"):
+        with pytest.raises(ConfigurationError, match=message):
+            entry(tmp_path / name, Columns("x.de", "en"))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([1, 2], r"'en' has a value of type int in row 1 of .*t\.parquet\."),
+        ([None, b"a"], r"'en' has a value of type bytes in row 2 of .*t\.parquet\."),
+        ([["a"], None], r"'en' has a value of type list in row 1 of .*t\.parquet\."),
+    ],
+)
+def test_columns_of_parquet_must_be_text(
+    tmp_path: Path, values: list[object], message: str
+) -> None:
+    pq.write_table(pa.table({"de": ["a", "b"], "en": values}), tmp_path / "t.parquet")
+    with pytest.raises(ConfigurationError, match=message):
+        entry(tmp_path / "t.parquet")
+
+
+def test_a_damaged_parquet_file_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.parquet", ["de,en", "a,b"])
+    with pytest.raises(
+        ConfigurationError, match=r"t\.parquet cannot be read as Parquet \(ArrowInv"
+    ):
+        entry(path)
+
+
+# Properties of each kind of table
+
+
+CELLS = st.lists(st.lists(TEXT, min_size=3, max_size=3))
+COLUMNS = st.sampled_from([Columns("1", "3"), Columns("3", "2"), Columns("de", "en")])
+
+
+def expected_sides(rows: list[list[str]], columns: Columns) -> Sides | None:
+    """What a table of cells holds by numbers or by the names of `with_header`."""
+    if columns.source == "de":
+        places = [0, 2]
+    elif rows:
+        places = [int(columns.source) - 1, int(columns.target) - 1]
+    else:
+        return None
+    sources, targets = ([row[place] for row in rows] for place in places)
+    return sources, targets
+
+
+def with_header(rows: list[list[str]], columns: Columns) -> list[list[str]]:
+    return [["de", "x", "en"], *rows] if columns.source == "de" else rows
+
+
+@given(rows=CELLS, columns=COLUMNS)
+@fuzz_settings()
+def test_tsv_gives_its_cells(folder: Path, rows: list[list[str]], columns: Columns) -> None:
+    rows = [[re.sub(r"[\t\n\r\ufeff]", " ", cell) for cell in row] for row in rows]
+    path = write(folder / "t.tsv", ["\t".join(row) for row in with_header(rows, columns)])
+    assert or_error(lambda: read_tsv(path, columns)) == expected_sides(rows, columns)
+
+
+@given(data=st.lists(st.sampled_from(["\t", "\n", "\r", '"', "a", "\ufeff", "é"]) | TEXT))
+@fuzz_settings()
+def test_any_tsv_gives_a_pair_for_each_line_or_an_error(folder: Path, data: list[str]) -> None:
+    path = write(folder / "t.tsv", "".join(data).encode())
+    sides = or_error(lambda: read_tsv(path, Columns("1", "2")))
+    if sides is None:
+        return
+    rows = [[*line.split("\t"), ""] for line in read_lines(path)]
+    assert list(zip(*sides, strict=True)) == [(row[0], row[1]) for row in rows]
+
+
+@given(
+    rows=CELLS,
+    columns=COLUMNS,
+    # Python writes a "\r" without quotes if lines end otherwise, which is ambiguous.
+    style=st.sampled_from(
+        [(csv.QUOTE_MINIMAL, "\r\n"), (csv.QUOTE_ALL, "\r\n"), (csv.QUOTE_ALL, "\n")]
+    ),
+)
+@fuzz_settings()
+def test_csv_gives_its_cells(
+    folder: Path, rows: list[list[str]], columns: Columns, style: tuple[int, str]
+) -> None:
+    quoting, ending = style
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, quoting=quoting, lineterminator=ending)
+    writer.writerows(with_header(rows, columns))
+    path = write(folder / "t.csv", b"\xef\xbb\xbf" + file.getvalue().encode())
+    assert or_error(lambda: read_csv(path, columns)) == expected_sides(rows, columns)
+
+
+CSV_FIELD = r'(?:"((?:[^"]|"")*)"|([^",\r\n]*))'
+
+
+def strict_csv(text: str) -> list[tuple[str, str]] | None:
+    """An own reading of RFC 4180 for two columns; None for what it does not describe."""
+    rows, place = [], 0
+    row = re.compile(rf"{CSV_FIELD},{CSV_FIELD}(?:\r?\n|$)")
+    while place < len(text):
+        match = row.match(text, place)
+        if not match:
+            return None
+        quoted_source, source, quoted_target, target = match.groups()
+        rows.append(
+            (
+                source if quoted_source is None else quoted_source.replace('""', '"'),
+                target if quoted_target is None else quoted_target.replace('""', '"'),
+            )
+        )
+        place = match.end()
+    return rows
+
+
+@given(text=st.text(st.sampled_from('a,"\n\r;\u2028é'), max_size=24))
+@fuzz_settings(1000)
+def test_any_csv_is_read_as_the_standard_says_or_refused(folder: Path, text: str) -> None:
+    path = write(folder / "t.csv", text.encode())
+    sides = or_error(lambda: read_csv(path, Columns("1", "2")))
+    expected = strict_csv(text)
+    if expected:
+        assert sides is not None and list(zip(*sides, strict=True)) == expected
+    elif sides is not None:
+        assert len(sides[0]) == len(sides[1]) > 0
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["de", "en", "translation", "de.x", ""]), inner, max_size=3
+        )
+    ),
+)
+
+
+def sentence_of(row: object, language: str) -> str | None:
+    """What an object says about a language; None if that is no text."""
+    if not isinstance(row, dict):
+        return None
+    if language in row:
+        value = row[language]
+    elif "translation" not in row:
+        return None
+    elif row["translation"] is None:
+        value = None
+    elif isinstance(row["translation"], dict) and language in row["translation"]:
+        value = row["translation"][language]
+    else:
+        return None
+    value = "" if value is None else value
+    return value if isinstance(value, str) and not re.search("[\ud800-\udfff]", value) else None
+
+
+OBJECTS = st.fixed_dictionaries(
+    {"de": st.none() | st.text(max_size=5)}, optional={"en": JSON, "translation": JSON, "id": JSON}
+)
+
+
+@given(rows=st.lists(OBJECTS | JSON, max_size=4), ascii_only=st.booleans())
+@fuzz_settings()
+def test_jsonl_gives_its_values_or_an_error(
+    folder: Path, rows: list[object], ascii_only: bool
+) -> None:
+    lines = [json.dumps(row, ensure_ascii=ascii_only) for row in rows]
+    path = write(folder / "t.jsonl", "\n".join(lines).encode(errors="surrogatepass"))
+    pairs = [[sentence_of(row, language) for language in ("de", "en")] for row in rows]
+    sides = or_error(lambda: read_jsonl(path, DE_EN))
+    if any(sentence is None for pair in pairs for sentence in pair):
+        assert sides is None
+    elif sides is None:  # refused for half a character elsewhere in the line, which is no UTF-8
+        assert not ascii_only and re.search("[\ud800-\udfff]", "".join(lines))
+    else:
+        assert [list(pair) for pair in zip(*sides, strict=True)] == pairs
+
+
+@given(data=st.lists(st.sampled_from(['{"de":"a","en":"b"}', "\n", "{", "}", '"']) | TEXT))
+@fuzz_settings()
+def test_any_jsonl_gives_a_pair_for_each_line_or_an_error(folder: Path, data: list[str]) -> None:
+    path = write(folder / "t.jsonl", "".join(data).encode())
+    sides = or_error(lambda: read_jsonl(path, DE_EN))
+    if sides is not None:
+        assert len(sides[0]) == len(sides[1]) == len(read_lines(path))
+
+
+@given(
+    rows=st.lists(st.tuples(st.none() | TEXT, st.none() | TEXT), max_size=8),
+    group=st.integers(1, 3),
+    nested=st.booleans(),
+    text_type=st.sampled_from(
+        [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())]
+    ),
+)
+@fuzz_settings()
+def test_parquet_gives_its_values(
+    folder: Path, rows: list[tuple[str, str]], group: int, nested: bool, text_type: pa.DataType
+) -> None:
+    columns = {
+        name: pa.array([row[place] for row in rows], pa.string()).cast(text_type)
+        for place, name in enumerate(["de", "en"])
+    }
+    if nested:
+        columns = {
+            "id": pa.array(range(len(rows))),
+            "translation": pa.StructArray.from_arrays(list(columns.values()), list(columns)),
+        }
+    pq.write_table(pa.table(columns), folder / "t.parquet", row_group_size=group)
+    sides = read_parquet(folder / "t.parquet", DE_EN)
+    assert list(zip(*sides, strict=True)) == [
+        (source or "", target or "") for source, target in rows
+    ]
+
+
+@given(place=st.floats(0, 1, exclude_max=True), byte=st.integers(1, 255), cut=st.booleans())
+@fuzz_settings()
+def test_damaged_parquet_gives_pairs_or_an_error(
+    folder: Path, place: float, byte: int, cut: bool
+) -> None:
+    if not (folder / "whole.parquet").exists():
+        write_table(folder / "whole.parquet")
+    data = bytearray((folder / "whole.parquet").read_bytes())
+    position = int(place * len(data))
+    data[position] ^= byte
+    path = write(folder / "t.parquet", bytes(data[:position] if cut else data))
+    sides = or_error(lambda: read_parquet(path, DE_EN))
+    if sides is not None:
+        assert not cut and len(sides[0]) == len(sides[1])
