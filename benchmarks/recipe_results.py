@@ -3,20 +3,28 @@
     python benchmarks/recipe_results.py [RUN ...]
 
 Each RUN is the folder of a finished recipe run; its figures go to benchmarks/results/recipes/ as
-JSON. Then recipes/README.md is written anew from these files and from the recipes' docstrings.
-Nothing in that table is typed by hand.
+JSON. Then recipes/README.md and the table of README.md are written anew from these files and from
+the recipes' docstrings. Nothing in these tables is typed by hand.
 """
 
 import ast
 import json
 import re
+import runpy
 import sys
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from seq2seq.config import Recipe
+from seq2seq.recipe_yaml import recipe_from_yaml
 
 ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "recipes"
 RESULTS = ROOT / "benchmarks" / "results" / "recipes"
+
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 HEAD = """\
 # Recipes
@@ -37,7 +45,20 @@ def main(runs: list[str]) -> None:
         path = RESULTS / f"{result['name']}.json"
         path.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", "utf-8")
         print(path.relative_to(ROOT))
-    (RECIPES / "README.md").write_text(readme(), "utf-8")
+    for path, text in documents().items():
+        path.write_text(text, "utf-8")
+
+
+def documents() -> dict[Path, str]:
+    """The files that are written from the results, and what is to stand in them."""
+    main_readme = ROOT / "README.md"
+    before, _, after = main_readme.read_text("utf-8").partition(BEGIN)
+    _, end, after = after.partition(END)
+    table = short_table(read_results())
+    return {
+        RECIPES / "README.md": readme(),
+        main_readme: f"{before}{BEGIN}\n\n{table}\n\n{end}{after}",
+    }
 
 
 def collect(run: Path) -> dict[str, Any]:
@@ -46,8 +67,12 @@ def collect(run: Path) -> dict[str, Any]:
         json.loads((run / name).read_text("utf-8"))
         for name in ("scores.json", "corpus.json", "training.json")
     )
+    recipe = recipe_from_yaml((run / "recipe.yaml").read_text("utf-8"))
+    script = script_of(run.name)
     return {
         "name": run.name,
+        "recipe": script.stem,
+        "command": " ".join([f"python recipes/{script.name}", *options(script, recipe)]),
         "pairs": {name: report["kept"] for name, report in corpus["sets"].items()},
         "revision": corpus["revision"],
         "training": training,
@@ -55,14 +80,44 @@ def collect(run: Path) -> dict[str, Any]:
     }
 
 
+def script_of(run_name: str) -> Path:
+    """The recipe that a run is of: multi30k-de-en-fixed is one of multi30k_de_en."""
+    names = [file for file in files() if run_name.startswith(file.stem.replace("_", "-"))]
+    if not names:
+        raise SystemExit(f"{run_name} is named like no recipe.")
+    return max(names, key=lambda file: len(file.stem))
+
+
+def options(script: Path, recipe: Recipe) -> list[str]:
+    """What the run set otherwise than its script, as the command line takes it."""
+    usual = dict(leaves(asdict(runpy.run_path(str(script))["recipe"])))
+    changed = [(n, v) for n, v in leaves(asdict(recipe)) if v != usual[n]]
+    # Files in the place of a data set of the hub leave nothing of it.
+    given = [(n, v) for n, v in changed if not (n.startswith("corpus.") and v is None)]
+    if recipe.corpus.hub is None:
+        given = [(n, v) for n, v in given if not n.endswith(("_split", "_column"))]
+    return [f"--{name} {value}" for name, value in given]
+
+
+def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
 def readme() -> str:
     recipes = {file.stem: ast.get_docstring(ast.parse(file.read_text("utf-8"))) for file in files()}
-    results = {
-        path.stem.replace("-", "_"): json.loads(path.read_text("utf-8"))
-        for path in sorted(RESULTS.glob("*.json"))
-    }
-    parts = [HEAD, corpora(recipes), result_table(recipes, results), signatures(results)]
+    results = read_results()
+    parts = [HEAD, corpora(recipes), result_table(recipes, results)]
+    parts += [commands(results), signatures(results)]
     return "\n".join(parts)
+
+
+def read_results() -> list[dict[str, Any]]:
+    results = [json.loads(path.read_text("utf-8")) for path in RESULTS.glob("*.json")]
+    return sorted(results, key=lambda result: result["name"])
 
 
 def files() -> list[Path]:
@@ -79,61 +134,81 @@ def corpora(recipes: dict[str, str]) -> str:
 
 def paragraph(docstring: str, label: str) -> str:
     """What stands after `label:` up to the next label or empty line, as one line."""
-    match = re.search(rf"^{label}: (.+?)(?=^\w+: |\n\n|\Z)", docstring, re.MULTILINE | re.DOTALL)
+    pattern = rf"^{label}: (.+?)(?=^(?:Corpus|Licence): |\n\n|\Z)"
+    match = re.search(pattern, docstring, re.MULTILINE | re.DOTALL)
     if match is None:
         raise SystemExit(f"A recipe's docstring has no paragraph `{label}:`.")
     return " ".join(match[1].split())
 
 
-def result_table(recipes: dict[str, str], results: dict[str, dict[str, Any]]) -> str:
+def result_table(recipes: dict[str, str], results: list[dict[str, Any]]) -> str:
     lines = [
         "## Results",
         "",
         "Test sets, each read once with the settings chosen on development sets; in brackets the "
-        "95 % bootstrap interval. Beam 5. Minutes are of training with its evaluations, on the "
-        "threads named.",
+        "95 % bootstrap interval. Beam 5. Minutes are of training with its evaluations.",
         "",
-        "| recipe | command | set | sentences | BLEU | chrF2 | TER | pairs | minutes | on |",
-        "|---|---|---|--:|--:|--:|--:|--:|--:|---|",
+        "| run | set | sentences | BLEU | chrF2 | TER | pairs | minutes | threads |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for result in results.values():
-        command = commands(result["name"], recipes)
+    for result in results:
         training = result["training"]
-        machine = (
-            f"{training['hardware']}, threads: {training['threads']}, {training['precision']}, "
-            f"torch {training['versions']['torch']}, seed {training['seed']}, {training['date']}"
-        )
         tests = {k: v for k, v in result["scores"].items() if k != "dev"}
         for number, (test, scores) in enumerate(tests.items()):
-            first = number == 0
-            cells = [
-                f"`{result['name']}`" if first else "",
-                f"`{command}`" if first else "",
-                test,
-                f"{scores['sentences']:,}",
-                *(shown(scores.get(metric)) for metric in ("bleu", "chrf", "ter")),
-                f"{result['pairs']['train']:,}" if first else "",
-                f"{training['minutes']:.0f}" if first else "",
-                machine if first else "",
+            of_run = [
+                f"`{result['name']}`",
+                f"{result['pairs']['train']:,}",
+                f"{training['minutes']:.0f}",
+                str(training["threads"]),
             ]
+            run, *facts = of_run if number == 0 else [""] * len(of_run)
+            metrics = [shown(scores.get(metric)) for metric in ("bleu", "chrf", "ter")]
+            cells = [run, test, f"{scores['sentences']:,}", *metrics, *facts]
             lines.append(f"| {' | '.join(cells)} |")
-    missing = [name for name in recipes if name not in results]
+    done = {result["recipe"] for result in results}
+    missing = [name for name in recipes if name not in done]
     if missing:
         lines += ["", "Without a result so far: " + ", ".join(f"`{n}`" for n in missing) + "."]
     return "\n".join([*lines, ""])
 
 
-def commands(run_name: str, recipes: dict[str, str]) -> str:
-    """The command of a run: its recipe's, with the options that its name stands for."""
-    variants = {
-        "-fixed": " --model.attention none",
-        "-first": " --model.attention none --model.context_steps first",
-    }
-    for suffix, options in variants.items():
-        base = run_name.removesuffix(suffix)
-        if base != run_name and base.replace("-", "_") in recipes:
-            return f"python recipes/{base.replace('-', '_')}.py{options} --name {run_name}"
-    return f"python recipes/{run_name.replace('-', '_')}.py"
+def short_table(results: list[dict[str, Any]]) -> str:
+    lines = ["| run | test set | BLEU | chrF2 | training |", "|---|---|--:|--:|---|"]
+    for result in results:
+        training = result["training"]
+        effort = f"{training['minutes']:.0f} min, threads: {training['threads']}"
+        for number, (test, scores) in enumerate(result["scores"].items()):
+            if test == "dev":
+                continue
+            tokenizer = re.search(r"tok:([^|]+)", scores["bleu"]["signature"])
+            note = f" (`tok:{tokenizer[1]}`)" if tokenizer and tokenizer[1] != "13a" else ""
+            values = [f"{scores[metric]['value']:.1f}" for metric in ("bleu", "chrf")]
+            cells = [f"`{result['name']}`", test, values[0] + note, values[1], effort]
+            if number > 1:
+                cells[0] = cells[-1] = ""
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def commands(results: list[dict[str, Any]]) -> str:
+    """The command of each run, and what it ran on."""
+    lines = ["The commands, with the corpora in data/:", "", "```bash"]
+    lines += [result["command"] for result in results]
+    lines += ["```", ""]
+    machines: dict[str, list[str]] = {}
+    for result in results:
+        training = result["training"]
+        versions = ", ".join(f"{name} {number}" for name, number in training["versions"].items())
+        machine = (
+            f"{training['hardware']}, {training['precision']}, seed {training['seed']}; {versions}"
+        )
+        machines.setdefault(machine, []).append(result["name"])
+    lines += [f"Ran on {machine}: {whose(n, results)}." for machine, n in machines.items()]
+    return "\n".join([*lines, ""])
+
+
+def whose(names: list[str], results: list[dict[str, Any]]) -> str:
+    return "all" if len(names) == len(results) else ", ".join(f"`{name}`" for name in names)
 
 
 def shown(score: dict[str, Any] | None) -> str:
@@ -144,20 +219,15 @@ def shown(score: dict[str, Any] | None) -> str:
     return f"{score['value']:.1f} [{score['low']:.1f}, {score['high']:.1f}]"
 
 
-def signatures(results: dict[str, dict[str, Any]]) -> str:
-    found: dict[str, list[str]] = {}
-    for result in results.values():
+def signatures(results: list[dict[str, Any]]) -> str:
+    found: dict[str, dict[str, None]] = {}
+    for result in results:
         for test, scores in result["scores"].items():
             for metric in ("bleu", "chrf", "ter"):
                 if test != "dev" and metric in scores:
-                    key = f"{scores[metric]['name']}: `{scores[metric]['signature']}`"
-                    names = found.setdefault(key, [])
-                    if result["name"] not in names:
-                        names.append(result["name"])
-    lines = [
-        f"* {key} ({'all others' if len(names) > len(results) / 2 else ', '.join(names)})"
-        for key, names in sorted(found.items())
-    ]
+                    key = f"{scores[metric]['name']} `{scores[metric]['signature']}`"
+                    found.setdefault(key, {})[result["name"]] = None
+    lines = [f"* {key}: {whose(list(names), results)}" for key, names in sorted(found.items())]
     return "\n".join(["Signatures of sacreBLEU:", "", *lines, ""])
 
 

@@ -47,8 +47,8 @@ def print_results(results: Mapping[str, SetResult], path: Path, recipe: Recipe) 
         console.print(f"\n{number:>3}  source     {source}")
         console.print(f"     reference  {reference}")
         console.print(f"     output     {output}", style="bold")
-    console.print("\nModel directory", style="bold")
-    console.print(f"{path}")
+    console.print("\nModel directory and report", style="bold")
+    console.print(f"{path}\n{path / 'report.html'}")
     source, target = recipe.source_language, recipe.target_language
     console.print(f"seq2seq translate {path} < input.{source} > output.{target}")
 

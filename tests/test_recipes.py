@@ -2,13 +2,15 @@
 
 import ast
 import importlib.util
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from seq2seq import Recipe
+from seq2seq import CorpusConfig, Recipe
 from seq2seq.models.encoder_decoder import build_model
 
 FOLDER = Path(__file__).parents[1] / "recipes"
@@ -68,3 +70,43 @@ def test_a_recipe_is_values_and_one_call(file):
     kinds = [type(node).__name__ for node in tree.body]
     assert kinds == ["Expr", "ImportFrom", "Assign", "If"]
     assert ast.unparse(tree.body[-1].body[0]) == "run(recipe)"
+
+
+def test_the_tables_of_results_are_what_the_result_files_give():
+    script = load(FOLDER.parent / "benchmarks" / "recipe_results.py")
+    documents = script.documents()
+    assert {path.relative_to(script.ROOT).as_posix() for path in documents} == {
+        "README.md",
+        "recipes/README.md",
+    }
+    for path, text in documents.items():
+        assert path.read_text("utf-8") == text
+
+
+def test_results_are_of_recipes_that_are_there():
+    script = load(FOLDER.parent / "benchmarks" / "recipe_results.py")
+    results = [json.loads(file.read_text("utf-8")) for file in script.RESULTS.glob("*.json")]
+    assert results
+    for result in results:
+        assert (FOLDER / f"{result['recipe']}.py").exists()
+        assert result["command"].startswith(f"python recipes/{result['recipe']}.py")
+
+
+def test_a_command_holds_what_a_run_set_otherwise_than_its_recipe():
+    script = load(FOLDER.parent / "benchmarks" / "recipe_results.py")
+    file = FOLDER / "multi30k_de_en.py"
+    assert script.script_of("multi30k-de-en-fixed") == file
+    recipe = load(file).recipe
+    assert script.options(file, recipe) == []
+    changed = replace(
+        recipe,
+        name="multi30k-de-en-fixed",
+        corpus=CorpusConfig(train="data/train", dev="data/dev"),
+        model=replace(recipe.model, attention="none"),
+    )
+    assert script.options(file, changed) == [
+        "--name multi30k-de-en-fixed",
+        "--corpus.train data/train",
+        "--corpus.dev data/dev",
+        "--model.attention none",
+    ]

@@ -25,6 +25,9 @@ from seq2seq.evaluation.significance import Comparison, compare
 NUM_DIFFERENT = 3
 
 
+_SMALLEST_GROUP = 10  # sentences, for a point of a line
+
+
 @dataclass(frozen=True)
 class SharedExample:
     """A sentence with what each run made of it."""
@@ -63,7 +66,7 @@ def render_comparison(runs: Sequence[RunRecord], *, version: str) -> str:
         signatures=signatures(first),
         settings=_differing_settings(runs),
         curves=list(_curves(runs)),
-        lengths=_lengths(runs, set_name),
+        lengths=length_chart(runs, set_name),
         groups=_groups([first, *rivals], set_name),
     )
 
@@ -152,9 +155,16 @@ def _curves(runs: Sequence[RunRecord]) -> Iterator[str]:
             yield chart
 
 
-def _lengths(runs: Sequence[RunRecord], set_name: str) -> str:
-    """BLEU by length of the source, all runs in one chart."""
-    rows = {run.name: breakdown(run, set_name, "by_source_length") for run in runs}
+def length_chart(runs: Sequence[RunRecord], set_name: str) -> str:
+    """BLEU by length of the source, all runs in one chart; tiny groups would only mislead."""
+    rows = {
+        run.name: [
+            row
+            for row in breakdown(run, set_name, "by_source_length")
+            if row["sentences"] >= _SMALLEST_GROUP
+        ]
+        for run in runs
+    }
     labels = list(dict.fromkeys(str(row["label"]) for run in rows.values() for row in run))
     series = [
         Series(name, [(labels.index(str(row["label"])), float(row["bleu"])) for row in run])
@@ -163,7 +173,10 @@ def _lengths(runs: Sequence[RunRecord], set_name: str) -> str:
     return line_chart(
         series,
         title="Score by length of the source",
-        x_label=f"{length_unit(runs[0].source_language)} of the source",
+        x_label=(
+            f"{length_unit(runs[0].source_language)} of the source "
+            f"(groups of at least {_SMALLEST_GROUP} sentences)"
+        ),
         y_label=f"BLEU on {set_name}",
         categories=labels,
     )

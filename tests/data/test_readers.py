@@ -193,7 +193,9 @@ def test_a_bad_slice_is_an_error(text: str) -> None:
 @pytest.mark.parametrize("text", ["[5:5]", "[10:]", "[8:2]", "[:1%]", "[:-100]"])
 def test_a_slice_of_nothing_is_an_error(tmp_path: Path, text: str) -> None:
     path = write_table(tmp_path / "some.tsv")
-    with pytest.raises(ConfigurationError, match=r"slice of `corpus\.train` .* takes none of 10 pairs\.$"):
+    with pytest.raises(
+        ConfigurationError, match=r"slice of `corpus\.train` .* takes none of 10 pairs\.$"
+    ):
         entry(f"{path}{text}")
 
 
