@@ -11,6 +11,7 @@ import ast
 import json
 import re
 import runpy
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -96,7 +97,12 @@ def options(script: Path, recipe: Recipe) -> list[str]:
     given = [(n, v) for n, v in changed if not (n.startswith("corpus.") and v is None)]
     if recipe.corpus.hub is None:
         given = [(n, v) for n, v in given if not n.endswith(("_split", "_column"))]
-    return [f"--{name} {value}" for name, value in given]
+    return [f"--{name} {spelled(value)}" for name, value in given]
+
+
+def spelled(value: Any) -> str:
+    """A value as the command line takes it: text bare, all else as JSON, quoted for the shell."""
+    return shlex.quote(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -145,8 +151,8 @@ def result_table(recipes: dict[str, str], results: list[dict[str, Any]]) -> str:
     lines = [
         "## Results",
         "",
-        "Test sets, each read once with the settings chosen on development sets; in brackets the "
-        "95 % bootstrap interval. Beam 5. Minutes are of training with its evaluations.",
+        "In brackets the 95 % bootstrap interval. Beam 5. TER is lower-cased, the others are "
+        "cased. Minutes are of training with its evaluations.",
         "",
         "| run | set | sentences | BLEU | chrF2 | TER | pairs | minutes | threads |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|",

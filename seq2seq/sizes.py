@@ -60,11 +60,12 @@ def suit(recipe: Recipe, num_pairs: int, given: Mapping[str, Any]) -> Recipe:
     return dataclasses.replace(recipe, **sections)
 
 
-def describe_sizes(recipe: Recipe, num_pairs: int) -> str:
+def describe_sizes(recipe: Recipe, num_pairs: int, vocabulary_size: int) -> str:
     """One line that says what fits how much text."""
     model, training = recipe.model, recipe.training
     return (
-        f"sizes for {num_pairs:,} training pairs: embeddings of {model.embedding_size}, states of "
+        f"sizes, chosen for {num_pairs:,} training pairs where none were given: "
+        f"{vocabulary_size:,} pieces, embeddings of {model.embedding_size}, states of "
         f"{model.hidden_size}, dropout {model.dropout:g}, batches of {training.batch_tokens:,} "
-        f"pieces, {training.max_epochs} epochs"
+        f"pieces, at most {training.max_epochs} epochs"
     )

@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import json
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 
 from seq2seq import CorpusConfig, Recipe
 from seq2seq.models.encoder_decoder import build_model
+from seq2seq.recipe import parse_recipe
 
 FOLDER = Path(__file__).parents[1] / "recipes"
 FILES = sorted(FOLDER.glob("*.py"))
@@ -110,3 +112,17 @@ def test_a_command_holds_what_a_run_set_otherwise_than_its_recipe():
         "--corpus.dev data/dev",
         "--model.attention none",
     ]
+
+
+def test_a_command_gives_the_run_again():
+    script = load(FOLDER.parent / "benchmarks" / "recipe_results.py")
+    file = FOLDER / "multi30k_de_en.py"
+    recipe = load(file).recipe
+    changed = replace(
+        recipe,
+        corpus=CorpusConfig(train=["my data/a", "it's/b"]),
+        model=replace(recipe.model, reverse_source=True),
+        training=replace(recipe.training, max_minutes=None, learning_rate=1e-5),
+    )
+    argv = shlex.split(" ".join(script.options(file, changed)))
+    assert parse_recipe(recipe, argv, command="test")[0] == changed

@@ -47,8 +47,11 @@ def test_the_last_sizes_have_no_end():
 
 
 def test_one_line_says_what_was_chosen():
-    line = describe_sizes(suit(Recipe(), 5000, given={}), 5000)
-    assert line.startswith("sizes for 5,000 training pairs: embeddings of 128, states of 256")
+    line = describe_sizes(suit(Recipe(), 5000, given={}), 5000, 1900)
+    assert line.startswith(
+        "sizes, chosen for 5,000 training pairs where none were given: 1,900 pieces, embeddings of "
+        "128, states of 256"
+    )
     assert "\n" not in line
 
 

@@ -143,7 +143,8 @@ class Evaluation(StepCallback):
     def ended(self) -> str:
         """Why training ended, for reports."""
         if self.history[-1]["step"] >= self._plan.total_steps:
-            return f"after {self._config.max_epochs} epochs, as set"
+            epochs = self._config.max_epochs
+            return f"after {epochs} epoch{'s' if epochs > 1 else ''}, as set"
         if self.out_of_patience:
             return f"after {self._config.patience} evaluations without improvement"
         return f"after {self._config.max_minutes:g} minutes, as set"

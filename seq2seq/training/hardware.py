@@ -29,7 +29,8 @@ class Hardware:
         if self.device.type == "cuda":
             place = f"{self.device} ({torch.cuda.get_device_name(self.device)})"
         else:
-            place = f"{self.device} with {torch.get_num_threads()} threads"
+            threads = torch.get_num_threads()
+            place = f"{self.device} with {threads} thread{'s' if threads > 1 else ''}"
         return f"{place} in {'bfloat16' if self.bfloat16 else 'float32'}"
 
 

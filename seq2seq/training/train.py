@@ -102,8 +102,15 @@ def train(
             recipe = suit(recipe, len(corpus.train))
             if resume:
                 folder.check_same_run(recipe)
-            _say(describe_sizes(recipe, len(corpus.train)))
-        return _train(recipe, corpus, hardware, folder, resume=resume, overwrite=overwrite)
+        return _train(
+            recipe,
+            corpus,
+            hardware,
+            folder,
+            resume=resume,
+            overwrite=overwrite,
+            is_suited=suit is not None,
+        )
 
 
 def _train(
@@ -114,12 +121,16 @@ def _train(
     *,
     resume: bool,
     overwrite: bool,
+    is_suited: bool,
 ) -> TrainingResult:
     config = recipe.training
     resumed_step = folder.find_checkpoint() if resume else 0
     tokenizers = folder.load_tokenizers() if resume else None
     if tokenizers is None:
         tokenizers = train_tokenizers(corpus.train, recipe.tokenizer, seed=config.seed)
+    if is_suited:
+        vocabulary_size = tokenizers.target.vocabulary_size
+        _say(describe_sizes(recipe, len(corpus.train), vocabulary_size))
     cache = folder.cache if resume else folder.new_cache
     data = TranslationDataModule(corpus, tokenizers, recipe, cache)
     torch.manual_seed(config.seed)

@@ -26,4 +26,4 @@ def test_bfloat16_is_taken_where_it_is_fast_or_asked_for(monkeypatch, precision,
 
 def test_it_says_what_was_chosen():
     chosen = choose_hardware(TrainingConfig(device="cpu", precision="float32", threads=1))
-    assert str(chosen) == "cpu with 1 threads in float32"
+    assert str(chosen) == "cpu with 1 thread in float32"
