@@ -30,7 +30,7 @@ def curves(runs: list[RunRecord]) -> str:
 
 
 def lengths(runs: list[RunRecord]) -> str:
-    return length_chart(runs, runs[0].first_set)
+    return length_chart(runs, [run.name for run in runs], runs[0].first_set)
 
 
 FIGURES = {"curves": curves, "lengths": lengths}

@@ -31,7 +31,7 @@ recipe = Recipe(
         dropout=0.2,
     ),
     training=TrainingConfig(
-        max_epochs=3,
+        max_epochs=5,
         max_minutes=60,
         batch_tokens=2000,
         learning_rate=0.002,

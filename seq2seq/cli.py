@@ -91,7 +91,7 @@ def translate(
         translator = Translator.load(model, device, precision, threads)
         batch_size = translator.search_settings(**search).batch_size
         reader = LineReader(source_file)
-        num_lines = num_truncated = 0
+        num_lines = num_truncated = num_cut = 0
         with open_output(output) as target_file, _progress(quiet, input, output) as advance:
             for lines in reader.windows(WINDOW_BATCHES * batch_size):
                 sources = [
@@ -101,12 +101,14 @@ def translate(
                 for line, translation in zip(lines, translations, strict=True):
                     target_file.write(f"{layout.write(line, translation)}\n".encode())
                     num_truncated += translation.truncated
+                    num_cut += translation.cut
                 target_file.flush()
                 num_lines += len(lines)
                 advance(len(lines))
     if not quiet:
         _note(reader.num_repaired, "held invalid UTF-8, which was replaced by U+FFFD.")
         _note(num_truncated, "reached the maximum length, so their translations are cut off.")
+        _note(num_cut, "held sentences longer than any in training, so they were cut.")
 
 
 def evaluate(
@@ -138,13 +140,20 @@ def evaluate(
         search: Settings in place of the recipes' of both models.
     """
     dataclasses.replace(SearchConfig(beam_size=LARGEST_BEAM), **search)  # before anything is loaded
-    from seq2seq.evaluate import evaluate_set, measure_other, read_test_pairs, read_word_counts
+    from seq2seq.evaluate import (
+        clean_pairs,
+        evaluate_set,
+        measure_other,
+        read_test_pairs,
+        read_word_counts,
+    )
     from seq2seq.show_evaluation import print_comparisons, print_evaluation
     from seq2seq.translator import Translator
 
     pairs = read_test_pairs(source, reference)
     load = functools.partial(Translator.load, device=device, precision=precision, threads=threads)
     translator = load(model)
+    pairs = clean_pairs(pairs, translator.recipe)
     word_counts = read_word_counts(model, translator.recipe.source_language)
     with contextlib.ExitStack() as stack:
         output_file = None if output is None else stack.enter_context(open_output(output))
@@ -242,7 +251,11 @@ def inspect_sentence(
         raise ConfigurationError(
             f"{model} was trained with `model.attention` none, so it has no alignment to draw."
         )
-    figure = draw_alignment(find_alignment(translation), f"{sentence} → {translation.text}")
+    figure = draw_alignment(
+        find_alignment(translation),
+        f"{sentence} → {translation.text}",
+        languages=(translator.recipe.source_language, translator.recipe.target_language),
+    )
     with open_output(output) as file:
         file.write(figure.encode())
     print(translation.text)

@@ -13,6 +13,7 @@ T = TypeVar("T")
 # One place for the ids that tokenizers, networks and searches agree on.
 PAD_ID, UNKNOWN_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
 LARGEST_BEAM = 10_000
+_SPLITS = ("train_split", "dev_split", "test_split")
 
 
 class ConfigurationError(ValueError):
@@ -62,7 +63,7 @@ class FilterConfig:
     script: float | None = None
     """Least share of letters in the script of the language (Hangul, Kana and Han, Latin ...)."""
     language: bool = False
-    """Drops pairs whose sides are in other languages; needs the extra `language`."""
+    """Drops pairs whose sides are in other languages; needs the library py3langid."""
 
     def __post_init__(self) -> None:
         if self.max_characters is not None:
@@ -112,16 +113,16 @@ class CorpusConfig:
     """Training pairs that are read at most, the first ones."""
     remove_spaces: Literal["source", "target", "both"] | None = None
     """Side whose spaces are removed at load: for Japanese or Chinese that comes tokenised."""
-    max_length: int = 200
-    """Longest source or target in pieces; longer training pairs are dropped and counted."""
+    max_length: int | None = None
+    """Longest source or target in pieces; longer training pairs are dropped and counted. If not
+    given, 200 pieces, or 1,000 where the pieces are characters or bytes."""
     filters: FilterConfig = field(default_factory=FilterConfig)
 
     def __post_init__(self) -> None:
         if self.max_pairs is not None:
             _at_least("corpus.max_pairs", self.max_pairs, 1)
-        if self.streaming and self.hub is None:
-            raise ConfigurationError("`corpus.streaming` needs `corpus.hub`.")
-        _at_least("corpus.max_length", self.max_length, 1)
+        if self.max_length is not None:
+            _at_least("corpus.max_length", self.max_length, 1)
         for name in (setting.name for setting in fields(self)):
             value = getattr(self, name)
             if value in ("", []) or (isinstance(value, list) and "" in value):
@@ -135,6 +136,17 @@ class CorpusConfig:
             raise ConfigurationError(
                 "`corpus.train` is missing beside `corpus.dev` or `corpus.test`."
             )
+        if self.hub is None:
+            self._refuse_settings_of_hubs()
+
+    def _refuse_settings_of_hubs(self) -> None:
+        defaults = {setting.name: setting.default for setting in fields(self)}
+        for name in ("streaming", "hub_configuration", "hub_revision", *_SPLITS):
+            if getattr(self, name) != defaults[name]:
+                raise ConfigurationError(f"`corpus.{name}` needs `corpus.hub`.")
+        for name in ("source_column", "target_column"):
+            if self.train is None and getattr(self, name) is not None:
+                raise ConfigurationError(f"`corpus.{name}` needs `corpus.train` or `corpus.hub`.")
 
 
 @dataclass(frozen=True)
@@ -144,8 +156,8 @@ class TokenizerConfig:
     kind: str = "unigram"
     """Model of SentencePiece: unigram, bpe, character, byte or word."""
     vocabulary_size: int | None = None
-    """Pieces of each model, the four special ones and the byte pieces included; chosen from the
-    amount of text, at most 8,000, if not given."""
+    """Pieces of each model, the four special ones and the byte pieces included. If not given,
+    chosen from the amount of text, at most 8,000; of words those seen twice, at most 30,000."""
     shared: bool = True
     """One model for both sides; otherwise one each."""
     byte_fallback: bool = True

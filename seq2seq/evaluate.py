@@ -54,8 +54,8 @@ class SetResult:
     translations: Sequence[Translation]
     statistics: Mapping[str, Statistics]
     """By the name of the metric."""
-    seconds: float
-    """Of the translation; loading is not counted."""
+    seconds: float | None
+    """Of the translation, without loading; None for a part, which was not translated alone."""
     settings: Mapping[str, Any]
     """What `describe_search` says of the search."""
     source_language: str
@@ -72,9 +72,9 @@ class SetResult:
         return [translation.text for translation in self.translations]
 
     @property
-    def sentences_per_second(self) -> float:
-        """Speed of the translation."""
-        return len(self) / max(self.seconds, 1e-9)
+    def sentences_per_second(self) -> float | None:
+        """Speed of the translation, if it was measured."""
+        return None if self.seconds is None else len(self) / max(self.seconds, 1e-9)
 
     @property
     def num_truncated(self) -> int:
@@ -149,17 +149,17 @@ class SetResult:
             references=[self.references[index] for index in indices],
             translations=[self.translations[index] for index in indices],
             statistics={name: s.select(indices) for name, s in self.statistics.items()},
-            seconds=self.seconds * len(indices) / len(self),
+            seconds=None,
         )
 
     def to_plain(self) -> dict[str, Any]:
         """What `scores.json` and the model card keep."""
-        by_rarest_word = self.by_rarest_word
+        speed, by_rarest_word = self.sentences_per_second, self.by_rarest_word
         return {
             **{metric: vars(score) for metric, score in self.scores.items()},
             "sentences": len(self),
             "truncated": self.num_truncated,
-            "sentences_per_second": round(self.sentences_per_second, 1),
+            **({} if speed is None else {"sentences_per_second": round(speed, 1)}),
             **self.settings,
             "length_ratio": round(self.length_ratio, 4),
             "shares": {fault: round(share, 5) for fault, share in self.shares.items()},
@@ -242,7 +242,8 @@ def measure_other(
     """
     recipe = translator.recipe
     if not Path(system).is_dir():
-        hypotheses = read_aligned(system, len(pairs), "the source file")
+        lines = read_aligned(system, len(pairs), "the source file")
+        hypotheses = clean_side(lines, recipe, "target")
         return _measure_all(hypotheses, pairs.targets, recipe.target_language)
     other = load(system)
     for ours, theirs in (
@@ -255,7 +256,9 @@ def measure_other(
                 f"{other.recipe.target_language}, which cannot be compared with "
                 f"{recipe.source_language} to {recipe.target_language}."
             )
-    return dict(evaluate_set(other, pairs.sources, pairs.targets, **options).statistics)
+    result = evaluate_set(other, pairs.sources, pairs.targets, **options)
+    hypotheses = clean_side(result.hypotheses, recipe, "target")  # the references have no more
+    return _measure_all(hypotheses, pairs.targets, recipe.target_language)
 
 
 def describe_search(search: SearchConfig, *, bfloat16: bool) -> dict[str, Any]:
@@ -288,21 +291,38 @@ def with_parts(
 
 
 def read_test_pairs(source: str, reference: str) -> Pairs:
-    """Line-aligned sources and references, cleaned as for training; blank ones stay.
+    """Line-aligned sources and references as the files have them, blank ones too.
 
     Raises:
         ConfigurationError: If a file cannot be read, is empty, or has fewer lines than the other.
     """
-    sources = [clean_sentence(line) for line in read_lines(source)]
+    sources = read_lines(source)
     references = read_aligned(reference, len(sources), source)
     if not sources:
         raise ConfigurationError(f"{source} has no lines to translate.")
     return Pairs(sources, references)
 
 
+def clean_pairs(pairs: Pairs, recipe: Recipe) -> Pairs:
+    """Pairs cleaned as the recipe's corpus was, so that scores are those of its run."""
+    return Pairs(
+        clean_side(pairs.sources, recipe, "source"), clean_side(pairs.targets, recipe, "target")
+    )
+
+
+def clean_side(sentences: Sequence[str], recipe: Recipe, side: str) -> list[str]:
+    """Sentences of one side cleaned as the recipe's corpus was; blank ones stay.
+
+    Args:
+        side: source or target.
+    """
+    without_spaces = recipe.corpus.remove_spaces in (side, "both")
+    return [clean_sentence(sentence, without_spaces=without_spaces) for sentence in sentences]
+
+
 def read_aligned(file: str, num_lines: int, other: str) -> list[str]:
-    """The cleaned lines of a file that must have as many as another one."""
-    lines = [clean_sentence(line) for line in read_lines(file)]
+    """The lines of a file that must have as many as another one."""
+    lines = read_lines(file)
     if len(lines) != num_lines:
         raise ConfigurationError(
             f"{other} has {num_lines:,} lines, but {file} has {len(lines):,}; they must be "
@@ -341,7 +361,7 @@ def find_alignments(translator: Translator, name: str, result: SetResult) -> lis
     """
     if translator.recipe.model.attention == "none":
         return []
-    shown = show_sentences([row["chrf"] for row in result.rows])
+    shown = show_sentences([row["chrf"] for row in result.rows], result.references)
     indices = sorted(index for chosen in shown.values() for index in chosen)
     translations = translator.translate([result.sources[index] for index in indices])
     return [

@@ -14,7 +14,10 @@ LANGUAGES = {
     "hi": "Hindi",
     "it": "Italian",
     "ja": "Japanese",
+    "km": "Khmer",
     "ko": "Korean",
+    "lo": "Lao",
+    "my": "Burmese",
     "nl": "Dutch",
     "pl": "Polish",
     "pt": "Portuguese",
@@ -26,8 +29,7 @@ LANGUAGES = {
     "vi": "Vietnamese",
     "zh": "Chinese",
 }
-# Japanese, Chinese and Thai.
-_UNSPACED = ("ja", "zh", "th")
+_UNSPACED = ("ja", "km", "lo", "my", "th", "zh")
 
 
 def base_language(code: str) -> str:

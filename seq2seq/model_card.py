@@ -1,5 +1,6 @@
 """The model card: what a folder translates, how well, and how to use it, for people."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ def write_model_card(recipe: Recipe, scores: Mapping[str, Any], folder: Path) ->
     Args:
         scores: For each set of sentences the scores by name, each with `value` and `signature`;
             whatever else stands there is left to `scores.json`.
-        folder: The directory; the card shows its name only.
+        folder: The directory, from where the run was started.
     """
     name = folder.name
     source, target = recipe.source_language, recipe.target_language
@@ -33,7 +34,11 @@ pipeline_tag: translation
 
 A recurrent translation model: {model.cell.upper()} cells with {context}, {model.encoder_layers}
 encoder and {model.decoder_layers} decoder layer(s) of {model.hidden_size} units. `recipe.yaml` has
-every setting; `seq2seq train --config {name}/recipe.yaml` runs it again.
+every setting. The same run again, from the folder where it was started:
+
+```
+{command_again(folder)}
+```
 
 ## Corpus
 
@@ -60,6 +65,18 @@ print(translator.translate("...").text)
 """
 
 
+def command_again(folder: Path) -> str:
+    """The command that runs a recipe anew, under a name of its own.
+
+    Args:
+        folder: Of the finished run, from where it was started.
+    """
+    # Of `.` or `..` the name is known only from above.
+    folder = folder if folder.name == folder.resolve().name else folder.resolve()
+    recipe, name = shlex.quote(str(folder / "recipe.yaml")), shlex.quote(f"{folder.name}-again")
+    return f"seq2seq train --config {recipe} --name {name}"
+
+
 def _describe_corpus(corpus: CorpusConfig) -> str:
     if corpus.hub:
         parts = (corpus.hub, corpus.hub_configuration, corpus.hub_revision)
@@ -72,11 +89,22 @@ def _describe_corpus(corpus: CorpusConfig) -> str:
 
 def _score_table(scores: Mapping[str, Any]) -> str:
     rows = ["| set | score | value |", "|---|---|---|"]
-    signatures: dict[str, None] = {}  # in order, each once
+    sets: dict[tuple[str, str], list[str]] = {}  # by name of the metric and signature, in order
     for set_name, metrics in scores.items():
         for metric, score in metrics.items() if isinstance(metrics, Mapping) else ():
             if isinstance(score, Mapping) and {"value", "signature"} <= score.keys():
                 name = score.get("name", metric)
                 rows.append(f"| {set_name} | {name} | {score['value']:.2f} |")
-                signatures[f"* {name}: `{score['signature']}`"] = None
-    return "\n".join([*rows, "", "Signatures of sacreBLEU:", "", *signatures]) if signatures else ""
+                sets.setdefault((name, score["signature"]), []).append(set_name)
+    if not sets:
+        return ""
+    signatures = [
+        f"* {name} of {', '.join(set_names)}: `{signature}`"
+        for (name, signature), set_names in sets.items()
+    ]
+    return "\n".join([*rows, "", _SIGNATURES, "", *signatures])
+
+
+_SIGNATURES = (
+    "Signatures of sacreBLEU (BLEU and chrF are cased, `case:mixed`; TER is not, `case:lc`):"
+)

@@ -1,8 +1,8 @@
 """Saves and loads a whole translator, recipe, weights and tokenizers, as one folder.
 
     recipe.yaml         format_version, the whole recipe, and `decode`: what was measured at the end
-                        of training about decoding, such as `bfloat16: true`, and the pieces of the
-                        `longest_source` that was learnt from
+                        of training about decoding, such as `bfloat16: true`, the pieces of the
+                        `longest_source` that was learnt from, and the usual `sentences_per_source`
     model.safetensors   the weights in float32, one entry per tensor, tied ones once
     shared.model        the SentencePiece model of both sides, or source.model and target.model
     scores.json         scores of development and test sets; for people and reports, never needed
@@ -58,7 +58,8 @@ class LoadedModel:
     tokenizers: Tokenizers
     decode: Mapping[str, Any]
     """What training recorded about decoding; `bfloat16` is true where it loses no quality, sources
-    of more than `longest_source` pieces are longer than all that were learnt from."""
+    of more than `longest_source` pieces are longer than all that were learnt from, and those of
+    more than `sentences_per_source` sentences have more than was usual."""
 
 
 def save_model_directory(
@@ -155,9 +156,10 @@ def _load_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:
         decode = values.get("decode") or {}
         if not isinstance(decode, dict) or not isinstance(decode.get("bfloat16", False), bool):
             raise ConfigurationError("`decode.bfloat16` must be true or false.")
-        longest = decode.get("longest_source", 1)
-        if type(longest) is not int or longest < 1:  # true is an int, too
-            raise ConfigurationError("`decode.longest_source` must be a whole number above 0.")
+        for name in ("longest_source", "sentences_per_source"):
+            limit = decode.get(name, 1)
+            if type(limit) is not int or limit < 1:  # true is an int, too
+                raise ConfigurationError(f"`decode.{name}` must be a whole number above 0.")
     except UnicodeDecodeError as error:
         raise ModelDirectoryError(f"{file}: the text is not UTF-8.") from error
     except ConfigurationError as error:

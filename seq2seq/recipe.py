@@ -163,6 +163,6 @@ def _replace_corpus(given: Mapping[str, Any]) -> dict[str, Any]:
     if all(given.get(kind) is None for kind in ("train", "hub", "embedded")):
         return dict(given)
     others = dataclasses.asdict(CorpusConfig())
-    for name in ("max_length", "filters"):  # of sentences, not of a corpus
+    for name in ("max_length", "remove_spaces", "filters"):  # of sentences, not of a corpus
         del others[name]
     return {**others, **given}

@@ -21,6 +21,7 @@ from seq2seq.evaluation.report import render_report
 from seq2seq.evaluation.run_record import RunRecord, SetCounts
 from seq2seq.insight.alignment import Alignment, draw_alignment
 from seq2seq.lines import open_output
+from seq2seq.model_card import command_again
 from seq2seq.recipe_yaml import recipe_from_yaml
 
 REPORT_FILE = "report.html"
@@ -73,6 +74,7 @@ def read_run(folder: Path) -> RunRecord:
         source_language=recipe.source_language,
         target_language=recipe.target_language,
         settings=settings,
+        again=command_again(folder),
         changed=frozenset(name for name, value in settings.items() if value != defaults[name]),
         scores=scores,
         corpus=corpus,
@@ -80,7 +82,7 @@ def read_run(folder: Path) -> RunRecord:
         training=_read_object(folder / "training.json"),
         curves=_read_curves(folder / "logs" / "metrics.csv"),
         sentences=_read_sentences(folder / "translations", recipe, scores),
-        alignments=_read_alignments(folder / "translations" / "alignments.json"),
+        alignments=_read_alignments(folder / "translations" / "alignments.json", recipe),
         num_weights=_count_weights(file) if file.exists() else None,
         megabytes=file.stat().st_size / 1e6 if file.exists() else None,
     )
@@ -154,10 +156,10 @@ def _read_corpus(file: Path) -> tuple[dict[str, SetCounts], str | None]:
 
 def _check_counts(counts: SetCounts) -> None:
     numbers = [counts.read, counts.kept]
-    for table in (counts.dropped, counts.moved, counts.cleaned, counts.parts):
+    for table in (counts.dropped, counts.moved, counts.cleaned, counts.parts, counts.kept_parts):
         numbers += table.values()
     pairs = [pair for examples in counts.examples.values() for pair in examples]
-    if not all(isinstance(one, int) for one in numbers):
+    if not all(isinstance(one, int) for one in numbers) or not isinstance(counts.note, str):
         raise TypeError
     if not all(isinstance(source, str) and isinstance(target, str) for source, target in pairs):
         raise TypeError
@@ -233,14 +235,15 @@ def _numbered_lines(file: Path) -> Iterator[tuple[int, str]]:
     yield from enumerate(text.removesuffix("\n").split("\n") if text else [], 1)
 
 
-def _read_alignments(file: Path) -> dict[tuple[str, int], str]:
+def _read_alignments(file: Path, recipe: Recipe) -> dict[tuple[str, int], str]:
     """Figures by set and index of the sentence."""
+    languages = recipe.source_language, recipe.target_language
     figures = {}
     for entry in _read_json(file, list):
         try:
             alignment = Alignment(entry["source_pieces"], entry["target_pieces"], entry["weights"])
             title = f"Alignment of sentence {entry['index'] + 1}"
-            figure = draw_alignment(alignment, title, cell=_CELL)
+            figure = draw_alignment(alignment, title, cell=_CELL, languages=languages)
             figures[str(entry["set"]), int(entry["index"])] = figure
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ConfigurationError(

@@ -16,7 +16,7 @@ from seq2seq.evaluation.metrics import (
     Statistics,
     explain_tokenizer,
 )
-from seq2seq.evaluation.significance import compare_statistics
+from seq2seq.evaluation.significance import FEWEST_SENTENCES, compare_statistics
 
 NUM_EXAMPLES = 10
 _FAULT_MEANINGS = {
@@ -25,8 +25,6 @@ _FAULT_MEANINGS = {
     "repeated": "something stands three times or more in a row, but not in the reference",
     "copied": "the source, left as it is",
 }
-# The score of fewer sentences may change by ten points with a single one of them.
-_FEW_SENTENCES = 30
 
 
 def print_results(results: Mapping[str, SetResult], path: Path, recipe: Recipe) -> None:
@@ -64,7 +62,7 @@ def print_evaluation(result: SetResult, model: str, source: str) -> None:
     settings = result.settings
     console.print(f"Translations of {source} by {model}", style="bold")
     console.print(
-        f"{len(result):,} sentences, {result.sentences_per_second:,.0f} per second, "
+        f"{len(result):,} sentences, {_speed(result)} per second, "
         f"{settings['precision']}, beam size {settings['beam_size']}, "
         f"length penalty {settings['length_penalty']} ({settings['length_penalty_kind']})\n"
     )
@@ -119,7 +117,7 @@ def print_comparisons(
     console.print()
     for comparison in comparisons:
         console.print(f"{comparison}")
-    console.print(f"Tested by the paired bootstrap with {NUM_RESAMPLES:,} resamples.")
+    console.print(f"Tested by the two-sided paired bootstrap with {NUM_RESAMPLES:,} resamples.")
 
 
 def _console() -> Console:
@@ -139,7 +137,7 @@ def _print_sets(console: Console, results: Mapping[str, SetResult]) -> None:
         values = "".join(f"  {score.value:>7.2f}" for score in result.scores.values())
         console.print(
             f"{name:<{width}}  {len(result):>9,}{values}"
-            f"  {_interval(result.scores['bleu']):<14}  {result.sentences_per_second:>11,.0f}"
+            f"  {_interval(result.scores['bleu']):<14}  {_speed(result):>11}".rstrip()
         )
         if result.num_truncated:
             console.print(f"{result.num_truncated:,} of {name} reached the maximum length.")
@@ -166,11 +164,16 @@ def _print_groups(console: Console, unit: str, groups: Sequence[Mapping[str, Any
     width = max(len(unit), *(len(group["label"]) for group in groups))
     console.print(f"{unit:<{width}}  sentences    BLEU   chrF2")
     for group in groups:
-        note = "  few sentences, little meaning" if group["sentences"] < _FEW_SENTENCES else ""
+        note = "  few sentences, little meaning" if group["sentences"] < FEWEST_SENTENCES else ""
         console.print(
             f"{group['label']:<{width}}  {group['sentences']:>9,}"
             f"  {group['bleu']:>6.2f}  {group['chrf']:>6.2f}{note}"
         )
+
+
+def _speed(result: SetResult) -> str:
+    rate = result.sentences_per_second
+    return "" if rate is None else f"{rate:,.0f}"
 
 
 def _interval(score: Score) -> str:

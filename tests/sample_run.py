@@ -13,7 +13,7 @@ from seq2seq.recipe_yaml import recipe_to_yaml
 HOSTILE = "<script>alert('&')</script>"
 SIGNATURE = "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0"
 PAIRS = [
-    ("나는 고양이로소이다.", "I am a cat."),
+    ("나는 고양이로소이다.", "I am a cat without a name."),
     ("비가 온다.", "It is raining."),
     (f"{HOSTILE} 안녕", f"Hello {HOSTILE}"),
     ("긴" * 300, "long" * 100),
@@ -98,12 +98,13 @@ def make_scores(bleu: float) -> dict[str, Any]:
 
 def make_corpus() -> dict[str, Any]:
     train = {
-        "read": 12345,
+        "read": 12845,
         "kept": 12000,
         "dropped": {"duplicates": 300, "too long": 45},
-        "moved": {"dev": 500},
+        "moved": {"to dev": 500},
         "cleaned": {"control characters": 3},
-        "parts": {"tatoeba": 12000, "kaist": 345},
+        "parts": {"tatoeba": 12500, "kaist": 345},
+        "kept_parts": {"tatoeba": 11700, "kaist": 300},
         "examples": {"duplicates": [["두 번", "twice"], [HOSTILE, "hostile pair"]]},
     }
     test = {"read": 40, "kept": 40, "dropped": {}}

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import json
 import math
@@ -15,6 +16,8 @@ from tiny_translator import SOURCES, TARGETS
 
 from seq2seq import cli
 from seq2seq.decoding.beam_search import beam_search
+from seq2seq.evaluate import evaluate_set
+from seq2seq.recipe_yaml import recipe_from_yaml, recipe_to_yaml
 from seq2seq.translator import Translator
 
 
@@ -96,6 +99,20 @@ def test_invalid_utf8_is_replaced_and_counted(run, tiny_directory):
     assert "seq2seq: 2 lines held invalid UTF-8, which was replaced by U+FFFD." in err
     _, _, err = run("translate", tiny_directory, "--quiet", stdin=stdin)
     assert err == ""
+
+
+def test_sentences_that_had_to_be_cut_are_counted(run, own_directory):
+    recipe_file = own_directory / "recipe.yaml"
+    text = recipe_file.read_text()
+    recipe_file.write_text(text.replace("decode:", "decode:\n  longest_source: 20"))
+    long = " ".join(SOURCES[0].removesuffix(" .") for _ in range(9))
+    stdin = lines([SOURCES[9], f"{SOURCES[9]} {SOURCES[9]}", long, long])
+    code, out, err = run("translate", own_directory, stdin=stdin)
+    assert code == 0 and len(out.splitlines()) == 4
+    assert err == (
+        "seq2seq: 2 lines held sentences longer than any in training, so they were cut.\n"
+    )
+    assert run("translate", own_directory, "--quiet", stdin=stdin)[2] == ""
 
 
 def test_truncated_translations_are_counted(run, tiny_directory):
@@ -276,6 +293,23 @@ def test_evaluate_prints_scores_and_writes_sentences(
     assert f"Unknown, since {tiny_directory / 'source_words.tsv'} is not there." in text
 
 
+def test_evaluate_scores_as_the_run_did_whose_recipe_removes_spaces(
+    run, own_directory, evaluation_files, tmp_path
+):
+    recipe = recipe_from_yaml((own_directory / "recipe.yaml").read_text("utf-8"))
+    corpus = dataclasses.replace(recipe.corpus, remove_spaces="target")
+    recipe = dataclasses.replace(recipe, corpus=corpus)
+    (own_directory / "recipe.yaml").write_text(recipe_to_yaml(recipe), "utf-8")
+    references = [target.replace(" ", "") for target in TARGETS]  # as the run's corpus has them
+    expected = evaluate_set(Translator.load(own_directory), SOURCES * 3, references * 3).scores
+    (tmp_path / "a.en").write_bytes(lines(TARGETS * 3))
+    code, out, _ = run("evaluate", own_directory, *evaluation_files)
+    assert code == 0
+    assert expected["ter"].value > 50, "the model writes spaces"
+    for score in expected.values():
+        assert f"{score.name:<6}  {score.value:>6.2f}  " in out.decode()
+
+
 def test_evaluate_takes_search_settings_and_word_counts(run, own_directory, evaluation_files):
     (own_directory / "source_words.tsv").write_text("Hund\t7\n")
     _, out, _ = run(
@@ -295,7 +329,7 @@ def test_evaluate_compares_with_a_file(run, tiny_directory, evaluation_files, tm
     name = tiny_directory.name
     assert f"\n{name} against worse.en\n" in out.decode()
     assert re.search(
-        rf"\n{name} is better than worse.en by \d\d\.\d BLEU \(p = 0\.001\)", out.decode()
+        rf"\n{name} is better than worse.en by \d\d\.\d BLEU \(p ≤ 0\.001\)", out.decode()
     )
 
 

@@ -292,6 +292,33 @@ def test_an_unknown_part(fails, corpus, option, allowed, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("train_split", "a"),
+        ("dev_split", "a"),
+        ("test_split", "a"),
+        ("hub_configuration", "a"),
+        ("hub_revision", "a"),
+        ("streaming", "true"),
+    ],
+)
+def test_settings_of_a_hub_without_one(fails, option, value):
+    assert fails("train", "--corpus.train", "a", f"--corpus.{option}", value) == (
+        f"`corpus.{option}` needs `corpus.hub`."
+    )
+
+
+@pytest.mark.parametrize("option", ["source_column", "target_column"])
+def test_columns_without_a_table(fails, corpus, option):
+    assert fails("train", f"--corpus.{option}", "a") == (
+        f"`corpus.{option}` needs `corpus.train` or `corpus.hub`."
+    )
+    assert fails("train", *corpus, f"--corpus.{option}", "a").startswith(
+        f"`corpus.{option}` is for tables ("
+    )
+
+
 def test_corpora_that_exclude_each_other(fails):
     assert fails("train", "--corpus.train", "a", "--corpus.hub", "b") == (
         "`corpus.train` and `corpus.hub` exclude each other; give one of them."

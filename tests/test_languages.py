@@ -15,6 +15,12 @@ def test_an_unknown_language_keeps_its_code():
     assert not is_unspaced("tlh")
 
 
+@pytest.mark.parametrize("code", ["ja", "th", "lo", "km", "my_MM"])
+def test_unspaced_languages(code):
+    assert is_unspaced(code)
+    assert language_name(code) != code
+
+
 @pytest.mark.parametrize("code", ["ko", "en", "de", "vi"])
 def test_spaced_languages(code):
     assert not is_unspaced(code)

@@ -113,7 +113,7 @@ def test_the_card_says_how_good_it_is_and_how_to_use_it(tiny_directory):
     card = (tiny_directory / "README.md").read_text()
     assert "# tiny: de to en" in card
     assert "| dev | BLEU | 99.00 |" in card
-    assert "* BLEU: `none`" in card
+    assert "* BLEU of dev: `none`" in card
     assert "seq2seq translate tiny < input.de > output.en" in card
     assert "`my/train`" in card
 
@@ -187,6 +187,10 @@ def test_a_missing_file(own_directory, name):
         (
             "format_version: 1\ndecode: {longest_source: true}",
             "`decode.longest_source` must be a whole number above 0",
+        ),
+        (
+            "format_version: 1\ndecode: {sentences_per_source: 0}",
+            "`decode.sentences_per_source` must be a whole number above 0",
         ),
         ("\x00", "recipe.yaml: the text is no YAML"),
         ("format_version: 1\nname: &a x\nsource_language: *a", "line 3: aliases are not allowed"),

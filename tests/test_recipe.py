@@ -75,16 +75,17 @@ def test_nothing_of_an_earlier_corpus_is_left():
         dev_split="b",
         test_split="c",
         max_length=50,
+        remove_spaces="source",
     )
     start = Recipe(corpus=corpus)
     assert parse("--corpus.hub", "c/d", recipe=start).corpus == CorpusConfig(
-        hub="c/d", max_length=50
+        hub="c/d", max_length=50, remove_spaces="source"
     )
     assert parse("--corpus.hub", "c/d", "--corpus.dev_split", "d", recipe=start).corpus == (
-        CorpusConfig(hub="c/d", dev_split="d", max_length=50)
+        CorpusConfig(hub="c/d", dev_split="d", max_length=50, remove_spaces="source")
     )
     assert parse("--corpus.train", "t", recipe=start).corpus == CorpusConfig(
-        train="t", max_length=50
+        train="t", max_length=50, remove_spaces="source"
     )
 
 

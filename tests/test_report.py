@@ -115,14 +115,16 @@ def comparison(sample, tmp_path_factory):
         "test 40 41.25 39.8–42.8",
         "0.987 0.0% 1.1% 2.2% 3.3%",
         SIGNATURE,
-        "train 12,345 345 12,000",
-        "train comes from tatoeba (12,000), kaist (345).",
-        "From train were taken 500 for dev.",
+        "set pairs read dropped moved kept train 12,845 345 500 12,000 test 40 0 0 40",
+        "train comes from tatoeba (12,500 read, 11,700 kept), kaist (345 read, 300 kept).",
+        "From train were moved 500 to dev.",
         "3 with control characters",
         "0a1b2c3d",
-        "duplicates: 300 of train (2.4%)",
+        "duplicates: 300 of train (2.3%)",
         "두 번",
         "model.hidden_size 48",
+        "The same run again, from the folder where it was started: seq2seq train --config /",
+        "/ko-en/recipe.yaml --name ko-en-again",
         "training.label_smoothing 0.1",
         "the score stood still",
         "versions of torch 9.8.7",
@@ -191,14 +193,44 @@ def test_links_lead_to_sections_of_the_page(kind, request):
 
 
 def test_sentences_name_their_language(page):
-    languages = {attrs["lang"] for tag, attrs in page.tags if tag == "dd" and "lang" in attrs}
-    assert languages == {"ko", "en"}
+    for element in ("dd", "g"):  # in the heat map, too
+        found = {attrs["lang"] for tag, attrs in page.tags if tag == element and "lang" in attrs}
+        assert found == {"ko", "en"}
 
 
-def test_a_folder_with_a_recipe_alone_has_a_page_that_says_what_is_missing(sample, tmp_path):
+def test_a_run_that_has_not_ended_says_so_once(sample, tmp_path):
+    started = tmp_path / "started"
+    started.mkdir()
+    shutil.copy(sample / "recipe.yaml", started)
+    page = page_of(started, output=None)
+    assert "This run has not ended yet." in page.text
+    assert "Not in this run folder" not in page.text
+    links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
+    assert links == ["#recipe"]
+    shutil.copy(sample / "corpus.json", started)
+    shutil.copytree(sample / "logs", started / "logs")
+    page = page_of(started, output=None)
+    assert "Not in this run folder" not in page.text
+    links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
+    assert links == ["#learning", "#corpus", "#recipe"]
+
+
+def test_what_older_files_do_not_count_is_left_out(own):
+    corpus = make_corpus()
+    corpus["sets"]["train"] |= {"moved": {}, "kept_parts": {}, "note": "read from split 'dev'"}
+    write_json(own / "corpus.json", corpus)
+    text = page_of(own, output=None).text
+    assert "set pairs read dropped kept train 12,845 345 12,000" in text
+    assert "train comes from tatoeba (12,500), kaist (345)." in text
+    assert "train: read from split 'dev'." in text
+    assert "moved" not in text
+
+
+def test_a_folder_with_a_model_alone_has_a_page_that_says_what_is_missing(sample, tmp_path):
     bare = tmp_path / "bare"
     bare.mkdir()
-    shutil.copy(sample / "recipe.yaml", bare)
+    for name in ("recipe.yaml", "model.safetensors"):
+        shutil.copy(sample / name, bare)
     text = page_of(bare, output=None).text
     assert (bare / "report.html").exists()
     for missing in (
@@ -210,6 +242,7 @@ def test_a_folder_with_a_recipe_alone_has_a_page_that_says_what_is_missing(sampl
         "the score by length of the source",
     ):
         assert f"Not in this run folder: {missing}." in text
+    assert "has not ended" not in text
 
 
 def test_a_folder_with_translations_alone_is_scored_sentence_by_sentence(own, tmp_path):
@@ -266,7 +299,7 @@ def test_several_runs_stand_side_by_side(comparison):
 
 def test_runs_are_tested_against_the_first_on_the_same_sentences(comparison):
     assert "No difference in BLEU can be claimed between ko-en and fixed" in comparison.text
-    assert re.search(r"ko-en is better than cats by [\d.]+ BLEU \(p = 0\.\d+\)", comparison.text)
+    assert re.search(r"ko-en is better than cats by [\d.]+ BLEU \(p ≤ 0\.001\)", comparison.text)
 
 
 def test_the_same_sentences_are_shown_by_each(comparison):
@@ -296,10 +329,24 @@ def test_runs_with_other_test_sentences_are_not_tested(sample, tmp_path):
     other = make_run(tmp_path / "other")
     lines = (other / "translations" / "test.jsonl").read_text("utf-8").splitlines()
     (other / "translations" / "test.jsonl").write_text("\n".join(lines[:-1]) + "\n", "utf-8")
+    page = page_of(other, sample, make_run(tmp_path / "fixed"), output=tmp_path / "x.html")
+    assert "No test is made for ko-en, fixed: they did not translate" in page.text
+    assert "p =" not in page.text
+    charts = [attrs["aria-label"] for tag, attrs in page.tags if tag == "svg"]
+    assert charts[:2] == ["BLEU on test", "Score by length of the source"]
+    markers = [attrs["class"] for tag, attrs in page.tags if "marker" in attrs.get("class", "")]
+    assert markers[:3] == ["marker series0"] * 3, "of the first run alone: score, length, legend"
     text = page_of(sample, other, output=tmp_path / "x.html").text
-    assert "No test is made for other" in text
-    assert "p =" not in text
     assert f"No other run translated the test sentences of {sample.name}." in text
+
+
+def test_a_signature_names_its_runs_where_they_differ(sample, own, tmp_path):
+    scores = json.loads((own / "scores.json").read_text())
+    scores["test"]["ter"]["signature"] = "another"
+    write_json(own / "scores.json", scores)
+    other = own.rename(own.parent / "other")
+    text = page_of(sample, other, output=tmp_path / "x.html").text
+    assert f"BLEU {SIGNATURE} chrF2 {SIGNATURE} TER {SIGNATURE} (ko-en) TER another (other)" in text
 
 
 def test_runs_of_one_name_are_called_by_their_paths(sample, own, tmp_path):

@@ -7,7 +7,7 @@ import subprocess
 from html import unescape
 
 import pytest
-from sample_run import make_run, make_sentence
+from sample_run import make_run, make_sentence, write_json
 
 from seq2seq.config import Recipe
 from seq2seq.recipe_yaml import recipe_to_yaml
@@ -49,6 +49,8 @@ addEventListener("load", () => {
       .map((one) => one.outerHTML.slice(0, 80)),
     missing: letters.filter((one) => one.trim() && inkOf(one) === missing),
     letters: letters.length,
+    shrunk: [...document.querySelectorAll("svg.alignment")]
+      .map((one) => [one.parentElement.scrollWidth, one.parentElement.clientWidth]),
     background: getComputedStyle(document.body).backgroundColor,
     ink: getComputedStyle(document.body).color,
     smallest: Math.min(...[...document.querySelectorAll(".chart text")]
@@ -132,6 +134,17 @@ def test_a_page_fits_its_window_and_loads_nothing(pages, look, kind, width):
     assert found["outside"] == []
     assert found["console"] == [], "errors, or something from outside that the policy forbids"
     assert found["smallest"] >= 10, "pixels of the smallest letters of the charts"
+
+
+@pytest.mark.parametrize(("columns", "fits"), [(12, True), (30, False)])
+def test_a_heat_map_shrinks_to_a_phone_while_it_can_be_read(look, tmp_path, columns, fits):
+    run = make_run(tmp_path / "run")
+    file = run / "translations" / "alignments.json"
+    (alignment,) = json.loads(file.read_text("utf-8"))
+    alignment |= {"source_pieces": ["▁word"] * columns, "weights": [[1 / columns] * columns] * 2}
+    write_json(file, [alignment])
+    ((content, room),) = look(write_report([run]), 390)["shrunk"]
+    assert (content == room) is fits
 
 
 def test_something_from_outside_would_be_found(pages, look, tmp_path):

@@ -25,7 +25,9 @@ def test_an_evaluation_shows_all_that_is_known(result, capsys):
         score = plain[metric]
         assert f"{score['value']:.2f}  {score['low']:.2f} to {score['high']:.2f}" in out
         assert f"{score['name']}  {score['signature']}" in out
-    assert "BLEU counts words and punctuation marks (tokenisation 13a, case kept)." in out
+    assert (
+        "BLEU counts words and punctuation marks (tokenisation 13a, case kept). TER counts" in out
+    )
     assert f"Length ratio {plain['length_ratio']:.3f}: " in out
     rows = [" ".join(line.split()) for line in out.splitlines()]
     assert "truncated 0 0.0% cut off at the maximum length" in rows
@@ -71,7 +73,7 @@ def test_a_comparison_shows_both_scores_and_a_verdict(result, capsys):
     assert "\na against b.txt\n" in out
     assert f"{value:.2f}" in out
     assert "No difference in BLEU can be claimed between a and b.txt (p = 1.00).\n" in out
-    assert "Tested by the paired bootstrap with 1,000 resamples." in out
+    assert "Tested by the two-sided paired bootstrap with 1,000 resamples." in out
 
 
 def test_systems_of_one_name_keep_their_folders(result, capsys):
@@ -86,5 +88,6 @@ def test_the_scores_of_a_run_stand_side_by_side(result, tiny_recipe, tmp_path, c
     for name, found in results.items():
         values = " ".join(f"{score.value:.2f}" for score in found.scores.values())
         bleu = found.scores["bleu"]
-        start = f"{name} {len(found)} {values} {bleu.low:.2f} to {bleu.high:.2f} "
-        assert any(row.startswith(start) for row in rows)
+        speed = found.sentences_per_second
+        expected = f"{name} {len(found)} {values} {bleu.low:.2f} to {bleu.high:.2f}"
+        assert (expected if speed is None else f"{expected} {speed:,.0f}") in rows

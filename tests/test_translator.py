@@ -200,9 +200,50 @@ def test_a_source_stays_whole_up_to_the_longest_that_the_network_knows(short_sig
         assert short_sighted.translate(source).source_pieces.count("</s>") == num_parts
 
 
-def test_a_long_source_without_sentence_ends_stays_whole(short_sighted):
-    source = " ".join(["ein Hund schläft"] * 30)
-    assert short_sighted.translate(source).source_pieces.count("</s>") == 1
+@pytest.mark.parametrize("joint", [", ", " ", ""])
+def test_a_sentence_that_is_too_long_is_cut(short_sighted, joint):
+    source = joint.join(["ein Hund schläft"] * 30)
+    clause = len(short_sighted.tokenizers.source.encode("ein Hund schläft,"))
+    short_sighted.longest_source = 4 * clause + 1
+    before, cut, after = short_sighted.translate([SOURCES[0], source, SOURCES[2]])
+    assert (before.text, after.text) == (TARGETS[0], TARGETS[2])
+    assert (before.cut, cut.cut, after.cut) == (False, True, False)
+    assert cut.alternatives == (dataclasses.replace(cut, alternatives=()),)
+    pieces = " ".join(cut.source_pieces)
+    parts = [part.split() for part in pieces.split("</s>")[:-1]]
+    assert all(0 < len(part) <= short_sighted.longest_source for part in parts)
+    words = short_sighted.tokenizers.source
+    ids = [words._processor.piece_to_id(piece) for part in parts for piece in part]
+    assert words.decode(ids).replace(" ", "") == source.replace(" ", "")
+    if joint == ", ":
+        assert [part.count("<0x2C>") for part in parts] == [2] * 14 + [1]
+    if joint:
+        assert all(part[0].startswith("▁") for part in parts)
+
+
+def test_sentences_beside_one_that_is_too_long_stay_whole(short_sighted):
+    source = f"{SOURCES[9]} {' '.join(['Hund schläft'] * 30)} . {SOURCES[11]}"
+    cut = short_sighted.translate(source.replace("Hund", "Müller", 1))
+    assert cut.cut
+    assert cut.text.startswith(TARGETS[9]) and cut.text.endswith(TARGETS[11])
+
+
+def test_more_sentences_than_were_usual_are_translated_one_by_one(translator):
+    two, three = " ".join(SOURCES[9:11]), " ".join(SOURCES[9:])
+    for usual, num_parts in ((None, [1, 1]), (1, [2, 3]), (2, [1, 3]), (3, [1, 1])):
+        other = Translator(
+            translator._model,
+            translator.tokenizers,
+            translator.recipe,
+            sentences_per_source=usual,
+        )
+        found = other.translate([two, three])
+        assert [t.source_pieces.count("</s>") for t in found] == num_parts
+        assert not any(t.cut for t in found)
+    one_by_one = Translator(
+        translator._model, translator.tokenizers, translator.recipe, sentences_per_source=1
+    )
+    assert one_by_one.translate(three).text == " ".join(TARGETS[9:])
 
 
 def test_unspaced_languages_join_without_spaces(short_sighted):
@@ -212,11 +253,15 @@ def test_unspaced_languages_join_without_spaces(short_sighted):
 
 def test_what_the_network_knows_stands_in_the_model_directory(own_directory):
     assert Translator.load(own_directory).longest_source is None
+    assert Translator.load(own_directory).sentences_per_source is None
     recipe_file = own_directory / "recipe.yaml"
     recipe_file.write_text(
-        recipe_file.read_text().replace("decode:", "decode:\n  longest_source: 7")
+        recipe_file.read_text().replace(
+            "decode:", "decode:\n  longest_source: 7\n  sentences_per_source: 2"
+        )
     )
     assert Translator.load(own_directory).longest_source == 7
+    assert Translator.load(own_directory).sentences_per_source == 2
 
 
 def test_the_maximum_length_is_the_sentences_own_and_marks_what_it_cuts(translator):

@@ -14,7 +14,7 @@ from typing import Any
 from seq2seq.config import ConfigurationError, CorpusConfig, FilterConfig, Recipe
 from seq2seq.data.filters import active_filters, folded
 from seq2seq.data.hub import read_hub
-from seq2seq.data.readers import Columns, Sides, part_names, read_entry
+from seq2seq.data.readers import READERS, Columns, Sides, is_table, part_names, read_entry
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
@@ -58,8 +58,12 @@ class CorpusReport:
     """Pairs kept with a change of their text, by reason."""
     parts: dict[str, int] = field(default_factory=dict)
     """Pairs read by the part of the set they stand in, if it has several."""
+    kept_parts: dict[str, int] = field(default_factory=dict)
+    """Those of them that are kept."""
     examples: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     """The first sources and targets left out, by reason; long ones are cut."""
+    note: str = ""
+    """Where the pairs stand, if not where the recipe says."""
 
     def without(
         self, reason: str, count: int, examples: Iterable[tuple[str, str]] = ()
@@ -85,6 +89,7 @@ class CorpusReport:
                 listed = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
                 parts.append(f"{verb} {listed}")
         parts += [f"{count:,} with {reason}" for reason, count in self.cleaned.items()]
+        parts += [self.note] if self.note else []
         return "; ".join(parts)
 
 
@@ -100,7 +105,7 @@ class Corpus:
     reports: dict[str, CorpusReport] = field(default_factory=dict)
     """One report for each set, by its name."""
     parts: dict[str, dict[str, list[int]]] = field(default_factory=dict)
-    """For `dev` and `test`, if they have several parts: the indices of each part's pairs."""
+    """For `train` and `test`, if they have several parts: the indices of each part's pairs."""
     revision: str | None = None
     """The commit that a data set of the hub was read from."""
 
@@ -138,8 +143,8 @@ def load_corpus(recipe: Recipe) -> Corpus:
     return Corpus(
         **{name: sets[name].pairs for name in named},
         extra_tests={name: sets[name].pairs for name in sets if name not in named},
-        reports={name: sets[name].report for name in sets},
-        parts={name: sets[name].filled_parts() for name in ("dev", "test") if sets[name].parts},
+        reports={name: sets[name].full_report() for name in sets},
+        parts={name: sets[name].filled_parts() for name in ("train", "test") if sets[name].parts},
         revision=revision,
     )
 
@@ -171,6 +176,8 @@ class _RawSet:
     """What the set was read from, for error messages."""
     parts: dict[str, int] = field(default_factory=dict)
     """Pairs of each part, in the order of the sentences; empty if there is only one."""
+    note: str = ""
+    """As in the report."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +207,11 @@ class _Set:
         }
         return _Set(self.pairs.select(indices), self.report, parts)
 
+    def full_report(self) -> CorpusReport:
+        """The report with the pairs of each part that are left."""
+        kept = {name: len(part) for name, part in self.parts.items()}
+        return replace(self.report, kept_parts=kept)
+
     def filled_parts(self) -> dict[str, list[int]]:
         """The indices of each part of which pairs are left."""
         return {name: part for name, part in self.parts.items() if part}
@@ -216,12 +228,14 @@ def _example(pair: tuple[str, str]) -> tuple[str, str]:
 def _read_files(
     config: CorpusConfig, languages: tuple[str, str], columns: Columns
 ) -> dict[str, _RawSet]:
+    given_sets = {
+        name: [given] if isinstance(given, str) else given
+        for name in ("train", "dev", "test")
+        if (given := getattr(config, name)) is not None
+    }
+    _refuse_columns_of_texts(config, [e for entries in given_sets.values() for e in entries])
     sets = {}
-    for name in ("train", "dev", "test"):
-        given = getattr(config, name)
-        if given is None:
-            continue
-        entries = [given] if isinstance(given, str) else given
+    for name, entries in given_sets.items():
         read = [read_entry(e, languages, columns, field=f"corpus.{name}") for e in entries]
         if name == "train" and config.max_pairs is not None:
             read = _first(read, config.max_pairs)
@@ -229,8 +243,18 @@ def _read_files(
         targets = [sentence for _, side in read for sentence in side]
         sizes = [len(side) for side, _ in read]
         parts = dict(zip(part_names(entries), sizes, strict=True)) if len(entries) > 1 else {}
-        sets[name] = _RawSet(sources, targets, f"`corpus.{name}` ({given})", parts)
+        where = f"`corpus.{name}` ({getattr(config, name)})"
+        sets[name] = _RawSet(sources, targets, where, parts)
     return sets
+
+
+def _refuse_columns_of_texts(config: CorpusConfig, entries: Sequence[str]) -> None:
+    for name in ("source_column", "target_column"):
+        if getattr(config, name) is not None and not any(map(is_table, entries)):
+            raise ConfigurationError(
+                f"`corpus.{name}` is for tables ({', '.join(READERS)}), but the corpus has pairs "
+                f"of text files only; leave it out."
+            )
 
 
 def _first(read: Sequence[Sides], most: int) -> list[Sides]:
@@ -243,12 +267,13 @@ def _first(read: Sequence[Sides], most: int) -> list[Sides]:
 
 
 def _read_hub(config: CorpusConfig, columns: Columns) -> tuple[dict[str, _RawSet], str | None]:
-    read, revision = read_hub(config, columns)
-    sets = {
-        name: _RawSet(*sides, f"Split {getattr(config, f'{name}_split')!r} of {config.hub}")
-        for name, sides in read.items()
-    }
-    return sets, revision
+    read = read_hub(config, columns)
+    sets = {}
+    for name, sides in read.sets.items():
+        split = read.splits[name]
+        note = "" if split == getattr(config, f"{name}_split") else f"read from split {split!r}"
+        sets[name] = _RawSet(*sides, f"Split {split!r} of {config.hub}", note=note)
+    return sets, read.commit
 
 
 def _read_phrasebook(languages: tuple[str, str], most: int | None) -> dict[str, _RawSet]:
@@ -287,7 +312,7 @@ def _clean(raw: _RawSet, remove_spaces: str | None) -> _Set:
         if not any(is_blank)
     )
     cleaned = {"control characters turned into spaces": changed} if changed else {}
-    report = CorpusReport(len(pairs), len(pairs), cleaned=cleaned, parts=raw.parts)
+    report = CorpusReport(len(pairs), len(pairs), cleaned=cleaned, parts=raw.parts, note=raw.note)
     bounds = pairwise(accumulate(raw.parts.values(), initial=0))
     parts = {name: list(range(*ends)) for name, ends in zip(raw.parts, bounds, strict=False)}
     kept = _drop_blank(_Set(pairs, report, parts), blank)

@@ -1,5 +1,7 @@
 """Serves encoded batches to Lightning, and continues an epoch where a checkpoint left it."""
 
+import dataclasses
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,13 @@ from seq2seq.data.batch import Batch
 from seq2seq.data.corpus import Corpus, CorpusReport
 from seq2seq.data.encoded import EncodedPairs, SampledPairs, encode_corpus
 from seq2seq.data.sampler import TokenBatchSampler
+from seq2seq.data.sentences import split_sentences
 from seq2seq.data.tokenizer import Tokenizers
+
+# Pieces of a source or target, where `corpus.max_length` says nothing; characters and bytes are
+# several times as many as other pieces.
+_LONGEST_IN_PIECES = 200
+_LONGEST = {"character": 1000, "byte": 1000}
 
 
 class BatchLoader:
@@ -110,9 +118,18 @@ class TranslationDataModule(lightning.LightningDataModule):
         """Pieces of the longest training source, `</s>` not counted."""
         return int(self._encode()[0].source_lengths.max())
 
+    @functools.cached_property
+    def sentences_per_source(self) -> int:
+        """Sentences of a training source at most, but for the hundredth with the most."""
+        language = self.recipe.source_language
+        counts = [len(split_sentences(source, language)) for source in self.corpus.train.sources]
+        return int(np.percentile(counts, 99, method="inverted_cdf"))
+
     def _encode(self) -> tuple[EncodedPairs, EncodedPairs]:
         if self._encoded is None:
-            longest = self.recipe.corpus.max_length
+            longest = self.recipe.corpus.max_length or _LONGEST.get(
+                self.recipe.tokenizer.kind, _LONGEST_IN_PIECES
+            )
             train = encode_corpus(
                 self.corpus.train, self.tokenizers, self.cache_dir, max_length=longest, name="train"
             )
@@ -124,10 +141,18 @@ class TranslationDataModule(lightning.LightningDataModule):
             dev = encode_corpus(self.corpus.dev, self.tokenizers, self.cache_dir, name="dev")
             if "train" in self.reports:
                 pairs = self.corpus.train
-                self.reports["train"] = self.reports["train"].without(
-                    f"longer than {longest} pieces",
+                report = self.reports["train"].without(
+                    f"longer than {longest:,} pieces (`corpus.max_length`)",
                     len(train.too_long),
                     ((pairs.sources[row], pairs.targets[row]) for row in train.too_long),
+                )
+                too_long = set(train.too_long)
+                kept_parts = {
+                    name: len(set(rows) - too_long)
+                    for name, rows in self.corpus.parts.get("train", {}).items()
+                }
+                self.reports["train"] = dataclasses.replace(
+                    report, kept_parts={**report.kept_parts, **kept_parts}
                 )
             self._encoded = train, dev
         return self._encoded

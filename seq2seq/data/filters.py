@@ -199,7 +199,7 @@ def _language_identifier() -> Any:
     except ImportError as error:
         raise ConfigurationError(
             "`corpus.filters.language` needs the library py3langid; "
-            "install it with `pip install 'seq2seq[language]'`."
+            "install it with `pip install py3langid`."
         ) from error
     return LanguageIdentifier.from_model_file(MODEL_FILE)
 

@@ -3,8 +3,12 @@
 Only data sets of plain files (Parquet, JSON, CSV ...) load; those with a loading script do not.
 """
 
+import logging
+import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -12,24 +16,47 @@ from seq2seq.config import ConfigurationError, CorpusConfig, shown
 from seq2seq.data.readers import Columns, Sides, reason_of, sides_of_rows, wanted_columns
 
 _BATCH_ROWS = 1000
+_DEV_SPLITS = (CorpusConfig.dev_split, "dev", "valid", "val")
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
-def read_hub(config: CorpusConfig, columns: Columns) -> tuple[dict[str, Sides], str | None]:
-    """The sides of each set, and the commit that they were read from; None for a local folder.
+@dataclass(frozen=True)
+class HubSets:
+    """What was read of a data set."""
 
-    A development or test set that was not asked for by name may be missing.
+    sets: dict[str, Sides]
+    """Sides of train, and of dev and test if they are there."""
+    splits: dict[str, str]
+    """The split that each set was read from."""
+    commit: str | None
+    """None for a local folder."""
+
+
+def read_hub(config: CorpusConfig, columns: Columns) -> HubSets:
+    """Reads the sets of a data set.
+
+    A development or test set that was not asked for by name may be missing, and the development
+    set may have another of its usual names.
 
     Raises:
         ConfigurationError: If the data set cannot be loaded, or has no such split or column.
     """
+    with _quiet():
+        return _read(config, columns)
+
+
+def _read(config: CorpusConfig, columns: Columns) -> HubSets:
     commit = _find_commit(config)
     data = _load(config, commit)
     sets: dict[str, Sides] = {}
+    splits: dict[str, str] = {}
     for name in ("train", "dev", "test"):
         split = getattr(config, f"{name}_split")
+        is_default = split == getattr(CorpusConfig, f"{name}_split")
+        if name == "dev" and is_default:
+            split = next((usual for usual in _DEV_SPLITS if usual in data), split)
         rows = _rows_of_split(data, split, config, commit, field=f"corpus.{name}_split")
-        if rows is None and name != "train" and split == getattr(CorpusConfig, f"{name}_split"):
+        if rows is None and name != "train" and is_default:
             continue
         if rows is None:
             raise ConfigurationError(
@@ -38,7 +65,8 @@ def read_hub(config: CorpusConfig, columns: Columns) -> tuple[dict[str, Sides], 
             )
         most = config.max_pairs if name == "train" else None
         sets[name] = _sides(rows, columns, most, where=f"split {shown(split)} of {config.hub}")
-    return sets, commit
+        splits[name] = split
+    return HubSets(sets, splits, commit)
 
 
 def _find_commit(config: CorpusConfig) -> str | None:
@@ -50,7 +78,9 @@ def _find_commit(config: CorpusConfig) -> str | None:
             config.hub, name=config.hub_configuration, revision=config.hub_revision
         )
     except Exception as error:  # of the hub, its network, its formats: none of them documented
-        raise _cannot_load("corpus.hub", config.hub, error) from error
+        is_local = os.path.isdir(str(config.hub))
+        advice = "" if is_local else "; to train on files of this machine, give `corpus.train`"
+        raise _cannot_load("corpus.hub", config.hub, error, advice) from error
     commit = builder.hash if builder.repo_id else None
     asked = config.hub_revision
     if asked and commit is None:
@@ -115,5 +145,35 @@ def _each_row(rows: Any) -> Iterator[dict[str, Any]]:
         yield from table.to_pylist()  # several times as fast as row by row
 
 
-def _cannot_load(field: str, value: str | None, error: Exception) -> ConfigurationError:
-    return ConfigurationError(f"`{field}` {shown(value)} cannot be loaded ({reason_of(error)}).")
+def _cannot_load(
+    field: str, value: str | None, error: Exception, advice: str = ""
+) -> ConfigurationError:
+    return ConfigurationError(
+        f"`{field}` {shown(value)} cannot be loaded ({reason_of(error)}){advice}."
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the libraries from telling of each attempt; what matters is raised."""
+    import datasets
+    import huggingface_hub.utils
+
+    loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
+    levels = [logger.level for logger in loggers]
+    showing: list[Any] = [
+        library
+        for library in (datasets, huggingface_hub.utils)
+        if not library.are_progress_bars_disabled()
+    ]
+    for library in showing:
+        library.disable_progress_bars()
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        for library in showing:
+            library.enable_progress_bars()

@@ -13,7 +13,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,11 @@ class Columns:
     def fields(self) -> dict[str, str]:
         """The columns by the settings that name them."""
         return {"corpus.source_column": self.source, "corpus.target_column": self.target}
+
+    @property
+    def are_numbers(self) -> bool:
+        """Whether both sides are told by number."""
+        return all(name.isascii() and name.isdigit() for name in (self.source, self.target))
 
 
 # What readers give: sources and targets, equally many, as they stand in the file.
@@ -52,9 +57,13 @@ def read_entry(entry: str, languages: tuple[str, str], columns: Columns, *, fiel
     if len(entry.splitlines()) > 1:  # a message could not name it in a line
         raise ConfigurationError(f"`{field}` must be one line, but is {shown(entry)}.")
     path, selection = split_slice(entry, field=field)
-    read_table = next((READERS[suffix] for suffix in READERS if _has_suffix(path, suffix)), None)
-    if read_table:
-        sources, targets = read_table(Path(path), columns)
+    if suffix := _table_suffix(path):
+        sources, targets = READERS[suffix](Path(path), columns)
+        if columns.are_numbers and {*sources[:1], *targets[:1]} == set(languages):
+            raise ConfigurationError(
+                f"The first line of {path} is a header; give its names as `corpus.source_column` "
+                f"and `corpus.target_column`, or leave both out, instead of numbers."
+            )
     else:
         sources, targets = _read_texts(path, languages, field=field)
     if selection is None:
@@ -65,6 +74,11 @@ def read_entry(entry: str, languages: tuple[str, str], columns: Columns, *, fiel
             f"The slice of `{field}` {shown(entry)} takes none of {len(sources)} pairs."
         )
     return sources[taken], targets[taken]
+
+
+def is_table(entry: str) -> bool:
+    """Whether an entry is a table and no pair of text files."""
+    return _table_suffix(split_slice(entry, field="corpus")[0]) is not None
 
 
 @dataclass(frozen=True)
@@ -143,7 +157,14 @@ def read_tsv(path: Path, columns: Columns) -> Sides:
 
 def read_csv(path: Path, columns: Columns) -> Sides:
     """A table with commas between columns (RFC 4180); what is quoted may hold line ends."""
-    return _sides_of_cells(path, _csv_rows(path), columns)
+    rows = _csv_rows(path)
+    begin = list(islice(rows, 1))
+    if begin and len(begin[0]) == 1 and re.search("[;\t]", begin[0][0]):
+        raise ConfigurationError(
+            f"The columns of {path} must be separated by commas; with tabs between them, name the "
+            f"file .tsv."
+        )
+    return _sides_of_cells(path, chain(begin, rows), columns)
 
 
 def read_jsonl(path: Path, columns: Columns) -> Sides:
@@ -236,8 +257,14 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def _has_suffix(path: str, suffix: str) -> bool:
-    return path.endswith(suffix) or (suffix != ".parquet" and path.endswith(f"{suffix}.gz"))
+def _table_suffix(path: str) -> str | None:
+    """The key of `READERS` that a path ends with, whatever its case; None for a prefix."""
+    name = path.lower()
+    plain = name.removesuffix(".gz")
+    for suffix in READERS:
+        if name.endswith(suffix) or (suffix != ".parquet" and plain.endswith(suffix)):
+            return suffix
+    return None
 
 
 def _plain(name: str) -> str:
@@ -271,7 +298,7 @@ def _find(prefix: str, language: str, *, field: str) -> Path:
 
 
 def _advice(prefix: str) -> str:
-    if not os.path.isfile(prefix):
+    if not os.path.isfile(prefix) and not re.search(r"\.[A-Za-z]\w{1,6}$", prefix):
         return ""
     return f" (give the path before the language, or a table: {', '.join(READERS)})"
 
@@ -291,7 +318,7 @@ def _read_text(path: Path) -> str:
 def _read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
-        return _decompress(data) if path.suffix == ".gz" else data
+        return _decompress(data) if path.suffix.lower() == ".gz" else data
     except FileNotFoundError as error:
         raise ConfigurationError(f"There is no file {path}.") from error
     except IsADirectoryError as error:
@@ -333,7 +360,8 @@ def _sides_of_cells(path: Path, rows: Iterable[list[str]], columns: Columns) -> 
     first = next(rows, None)
     if first is None:
         raise ConfigurationError(f"{path} is empty.")
-    if has_header := not _are_numbers(columns):
+    _refuse_mixed(columns)
+    if has_header := not columns.are_numbers:
         places = [_named_place(path, first, name, f) for f, name in columns.fields.items()]
     else:
         places = [_numbered_place(path, first, name, f) for f, name in columns.fields.items()]
@@ -351,14 +379,13 @@ def _sides_of_cells(path: Path, rows: Iterable[list[str]], columns: Columns) -> 
     return sides
 
 
-def _are_numbers(columns: Columns) -> bool:
+def _refuse_mixed(columns: Columns) -> None:
     numbered = [name.isascii() and name.isdigit() for name in columns.fields.values()]
-    if any(numbered) and not all(numbered):
+    if any(numbered) and not columns.are_numbers:
         raise ConfigurationError(
             f"`corpus.source_column` and `corpus.target_column` must both be numbers or both be "
             f"names, but are {shown(columns.source)} and {shown(columns.target)}."
         )
-    return all(numbered)
 
 
 def _numbered_place(path: Path, row: Sequence[str], number: str, field: str) -> int:

@@ -1,24 +1,50 @@
 """Splits and joins text at the ends of sentences, and counts words, as languages write them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from seq2seq.languages import is_unspaced
+from seq2seq.languages import base_language, is_unspaced
 
 
-def split_sentences(text: str) -> list[str]:
+def split_sentences(text: str, language: str) -> list[str]:
     """The sentences of a text, each with the spaces after it; joined they are the text.
 
-    A full stop ends none after a number of one or two digits, a single Latin letter or a title, as
-    in "3. Mai", "z. B." and "Dr. Kim"; nor does any mark before a small letter, unless the text has
-    no others. What follows 。！？ is always another sentence.
+    A full stop ends none after an abbreviation, a single Latin letter or the number of a list or a
+    date, as in "Dr. Kim", "No. 5", "z. B." and "3. Mai"; nor does any mark before a small letter,
+    unless the text has no others. What follows 。！？ is another sentence, except for the verb of
+    what was quoted: 「はい。」と言った。
     """
     sentences, start, small_begins = [], 0, text.islower()
-    for end in (match.end() for match in _END.finditer(text)):
-        if end < len(text) and (small_begins or not text[end].islower()):
-            sentences.append(text[start:end])
-            start = end
+    last_word = max((place for place, letter in enumerate(text) if letter.isalnum()), default=0)
+    for match in _END.finditer(text):
+        end = match.end()
+        if end > last_word or (text[end].islower() and not small_begins):
+            continue
+        if match["stop"] and not _is_end(text, start, match, language):
+            continue
+        sentences.append(text[start:end])
+        start = end
     return [*sentences, text[start:]]
+
+
+def split_clauses(text: str) -> list[str]:
+    """The parts of a text between commas, each with its comma; joined they are the text."""
+    return _CLAUSE.findall(text)
+
+
+def split_words(text: str) -> list[str]:
+    """The words of a text, each with the spaces after it; joined they are the text."""
+    return _WORD.findall(text)
+
+
+def pack(parts: Sequence[str], fits: Callable[[str], bool]) -> list[str]:
+    """Joins neighbours as long as what they make fits; a part that does not fit stays alone."""
+    packed = [""]
+    for part in parts:
+        if packed[-1] and not fits(packed[-1] + part):
+            packed.append("")
+        packed[-1] += part
+    return packed
 
 
 def join_sentences(sentences: Sequence[str], language: str) -> str:
@@ -33,14 +59,55 @@ def count_words(text: str, language: str) -> int:
     return sum(map(len, words)) if is_unspaced(language) else len(words)
 
 
-_CLOSING = "[\"'”’“‘»«)\\]）」』】》〉]*"
-_NO_ABBREVIATION = "".join(
-    rf"(?<!\b{word})"
-    for word in (r"[A-Za-z]", r"\d", r"\d\d", "Dr", "Mr", "Ms", "St", "Nr", "Mrs", "Prof")
+# Of several languages together: where one has the word of another's abbreviation, two sentences
+# stay one, which does less harm than one that is torn.
+_ABBREVIATION = re.compile(
+    "adm|bzw|ca|capt|cf|co|col|corp|drs?|etc|evtl|gen|ggf|gov|hl|hon|hr|inc|inkl|jr|lt|ltd|maj|mio|"
+    "mrd|mrs?|ms|mt|prof|rev|sgt|sog|sra?|st|usw|vgl|vs|zzgl",
+    re.IGNORECASE,
+)
+# These are words, too: they are abbreviations before a number only.
+_ABBREVIATION_BEFORE_NUMBERS = re.compile(
+    "abb|abs|apr|art|aug|bd|ch|chap|dec|eq|feb|figs?|jan|kap|mar|nos?|nov|nr|oct|pp|sec|sept?|str|"
+    "tab|tel|vol",
+    re.IGNORECASE,
+)
+_LONGEST_WORD = 8  # longer than the abbreviations
+# Languages that write "3rd", or a date, with a full stop; elsewhere a number is like any word.
+_STOPS_AFTER_NUMBERS = (
+    *("bs", "cs", "da", "de", "et", "fi", "fo", "hr", "hu", "is", "ko", "lb"),
+    *("lv", "nb", "nl", "nn", "no", "pl", "sk", "sl", "sr", "tr"),
+)
+
+_CLOSING = "[\"'”’“‘»«)\\]）」』】》〉]"
+# How a sentence goes on after a quotation; other words begin with the same letter.
+_AFTER_QUOTATION = (
+    "(?:と(?!ても|ころ|にかく|りあえず|うとう|もかく|きどき|もだち)|って|など|なんて|[をの])"
 )
 # After the marks of Chinese and Japanese stands no space. Runs of marks are tried at their
 # beginning only, so that the time stays linear in the text.
 _END = re.compile(
-    rf"(?:[。！？｡]+{_CLOSING}"
-    rf"|(?<![.?!…])(?:{_NO_ABBREVIATION}\.|[?!…])[.?!…]*{_CLOSING}(?=\s))\s*"
+    rf"(?:[。！？｡]++(?!{_CLOSING}++{_AFTER_QUOTATION}){_CLOSING}*+"
+    rf"|(?<![.?!…])(?:(?P<stop>\.)(?![.?!…])|[.?!…]++){_CLOSING}*+(?=\s))\s*+"
 )
+_WORD_BEFORE = re.compile(r"[^\W_]+$")
+_CLAUSE = re.compile(r".*?(?:[、，；：]|[,;:](?=\s))\s*|.+", re.DOTALL)
+_WORD = re.compile(r"\s*\S+\s*")
+
+
+def _is_end(text: str, start: int, match: re.Match[str], language: str) -> bool:
+    """Whether a single full stop ends the sentence that begins at `start`."""
+    stop, end = match.start(), match.end()
+    found = _WORD_BEFORE.search(text, max(start, stop - _LONGEST_WORD), stop)
+    if not found:
+        return True
+    word, before_number = found[0], text[end].isdigit()
+    if word.isdecimal():
+        is_first = not text[start : found.start()].strip()
+        stops_after_numbers = base_language(language) in _STOPS_AFTER_NUMBERS
+        return not (is_first or before_number or (stops_after_numbers and len(word) <= 2))
+    if len(word) == 1 and word.isascii():
+        return False
+    if before_number and _ABBREVIATION_BEFORE_NUMBERS.fullmatch(word):
+        return False
+    return not _ABBREVIATION.fullmatch(word)

@@ -8,6 +8,7 @@ import io
 import random
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -134,6 +135,8 @@ class Tokenizer:
         size = min(_LARGEST_CHOICE, _SMALLEST_CHOICE + len(sentences) // _SENTENCES_PER_PIECE)
         if config.kind == "character":
             size = _LARGEST_CHOICE  # `character_coverage` says which are too rare
+        if config.kind == "word":
+            size = _choose_words(sentences, config)
         sized = dataclasses.replace(config, vocabulary_size=size)
         try:
             return cls.train(sentences, sized, field=field, seed=seed)
@@ -271,7 +274,9 @@ _MOST_SENTENCES = 2_000_000
 # seen often enough to be learnt; 8,000 is what small corpora of 29,000 pairs and more do well with.
 _SMALLEST_CHOICE, _LARGEST_CHOICE, _SENTENCES_PER_PIECE = 300, 8000, 6
 _TRAINING_THREADS = 1  # also the fastest for corpora of this size
-_SPECIAL_AND_BYTES = 4 + 256  # pieces that stand in every vocabulary with byte pieces
+_MOST_WORDS = 30_000
+_SPECIAL = 4
+_SPECIAL_AND_BYTES = _SPECIAL + 256  # pieces that stand in every vocabulary with byte pieces
 _SILENT_IDS = frozenset((PAD_ID, BOS_ID, EOS_ID))
 _SPACE_MARK = "\u2581"  # SentencePiece writes it for a space and would read it as one
 _ESCAPE = "\ue000"  # of the private use area: rare, and unchanged by NFC
@@ -299,6 +304,14 @@ def _check_conventions(processor: sentencepiece.SentencePieceProcessor) -> None:
         )
     if processor.normalize(" \ufb01  A ") != "\u2581\u2581\ufb01\u2581\u2581A\u2581":
         raise ConfigurationError("The tokenizer changes the text that it reads.")
+
+
+def _choose_words(sentences: Iterable[str], config: TokenizerConfig) -> int:
+    """A vocabulary of the words that are seen at least twice, of the most frequent if many."""
+    counts = Counter(word for sentence in sentences for word in _prepare(sentence).split(" "))
+    words = sum(count > 1 for count in counts.values())
+    special = _SPECIAL_AND_BYTES if config.byte_fallback else _SPECIAL
+    return max(special + min(max(words, 1), _MOST_WORDS), 8)
 
 
 def _too_large(config: TokenizerConfig, field: str, bound: int) -> VocabularySizeError:

@@ -28,24 +28,29 @@ _FREQUENCIES = {
     10: "seen 10-99 times",
     100: "seen 100+ times",
 }
+_NO_WORDS = "no words"
 _LONGEST_REPEATED = 4
 _CHARACTER_OR_NUMBER = re.compile(r"\d+|\S")
 
 
-def show_sentences(chrf: Sequence[float]) -> dict[str, list[int]]:
-    """Picks the sentences that a report shows, none of them twice.
+def show_sentences(chrf: Sequence[float], references: Sequence[str]) -> dict[str, list[int]]:
+    """Picks the sentences that a report shows, none of them twice; among equals longer ones.
 
     Args:
         chrf: The score of each sentence.
+        references: Of each sentence.
 
     Returns:
         Indices of the "best" sentences, the best first, of the "worst", the worst first, and of
         "random" others in their order; fewer if there are not enough sentences.
     """
-    ordered = sorted(range(len(chrf)), key=lambda index: (-chrf[index], index))
-    best = ordered[:NUM_BEST]
-    rest = ordered[NUM_BEST:]
-    worst = rest[-NUM_WORST:][::-1]
+
+    def rank(index: int, sign: int) -> tuple[float, int, int]:
+        return sign * round(chrf[index], 4), -len(references[index]), index
+
+    best = sorted(range(len(chrf)), key=lambda index: rank(index, -1))[:NUM_BEST]
+    rest = [index for index in range(len(chrf)) if index not in best]
+    worst = sorted(rest, key=lambda index: rank(index, 1))[:NUM_WORST]
     others = sorted(set(rest) - set(worst))
     drawn = random.Random(_SEED).sample(others, min(NUM_RANDOM, len(others)))
     return {"best": best, "worst": worst, "random": sorted(drawn)}
@@ -80,6 +85,8 @@ def group_by_rarest_word(
 ) -> dict[str, list[int]]:
     """Indices of sentences by how often their rarest word was seen, rarest first, no group empty.
 
+    The last group, "no words", has those of punctuation alone.
+
     Args:
         counts: Of the words of the training sources, as `split_words` gives them.
     """
@@ -87,9 +94,9 @@ def group_by_rarest_word(
 
     def measure(sentence: str) -> str:
         seen = [counts.get(word, 0) for word in split_words(sentence, language)]
-        return labels[bisect_right(firsts, min(seen, default=firsts[-1])) - 1]
+        return labels[bisect_right(firsts, min(seen)) - 1] if seen else _NO_WORDS
 
-    return _group(sentences, labels, measure)
+    return _group(sentences, [*labels, _NO_WORDS], measure)
 
 
 def split_words(sentence: str, language: str) -> list[str]:

@@ -32,7 +32,8 @@ class Interval:
     """A value and the range in which it lies."""
 
     name: str
-    value: float
+    value: float | None
+    """None leaves the row out, and the others keep their colours."""
     low: float | None
     high: float | None
 
@@ -144,18 +145,22 @@ def bar_chart(
                 f'width="{width:.1f}" height="{max(frame.bottom - top, 0):.1f}">'
                 f"<title>{hover}</title></rect>"
             )
-            body.append(_text(left + width / 2, top - 4, f"{value:.0f}", "value", "middle"))
+            shown = f"{value:.{1 if 0 < value < 10 else 0}f}"
+            body.append(_text(left + width / 2, top - 4, shown, "value", "middle"))
     return frame.document(body)
 
 
 def interval_chart(rows: Sequence[Interval], *, title: str, x_label: str) -> str:
     """Draws values as dots with their ranges as whiskers, one below the other."""
-    ends = [end for row in rows for end in (row.value, row.low, row.high) if end is not None]
-    if not ends:
+    drawn = [
+        (i % NUM_STYLES, row, row.value) for i, row in enumerate(rows) if row.value is not None
+    ]
+    if not drawn:
         return ""
+    ends = [end for _, row, value in drawn for end in (value, row.low, row.high) if end is not None]
     ticks = _ticks(min(ends), max(ends))
     top, row_height = 44, 44
-    bottom = top + row_height * len(rows)
+    bottom = top + row_height * len(drawn)
     left, right = 16.0, WIDTH - 24.0
 
     def x(value: float) -> float:
@@ -166,13 +171,12 @@ def interval_chart(rows: Sequence[Interval], *, title: str, x_label: str) -> str
         body.append(_rule(x(tick), top - 12, x(tick), bottom, "grid"))
         body.append(_text(x(tick), bottom + 16, _number(tick), "tick", "middle"))
     body.append(_text((left + right) / 2, bottom + 36, x_label, "axis", "middle"))
-    for index, row in enumerate(rows):
-        style = index % NUM_STYLES
+    for index, (style, row, value) in enumerate(drawn):
         y = top + row_height * index + 24
         body.append(_text(left, y - 14, row.name, "label", "start"))
         if row.low is not None and row.high is not None:
             body.append(_rule(x(row.low), y, x(row.high), y, f"whisker series{style}"))
-        body.append(_marker(style, x(row.value), y, f"{row.name}: {row.value:.2f}"))
+        body.append(_marker(style, x(value), y, f"{row.name}: {value:.2f}"))
     return _document(title, WIDTH, bottom + 44, body)
 
 

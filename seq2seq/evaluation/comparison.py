@@ -1,6 +1,6 @@
 """The report of several runs side by side as one HTML page: prepares what its template shows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +20,9 @@ from seq2seq.evaluation.run_record import (
     speed,
     weights,
 )
-from seq2seq.evaluation.significance import Comparison, compare
+from seq2seq.evaluation.significance import FEWEST_SENTENCES, Comparison, compare
 
 NUM_DIFFERENT = 3
-
-
-_SMALLEST_GROUP = 10  # sentences, for a point of a line
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,7 @@ def render_comparison(runs: Sequence[RunRecord], *, version: str) -> str:
     """
     first, set_name = runs[0], runs[0].first_set
     rivals = [run for run in runs[1:] if _same_sentences(run, first, set_name)]
+    compared = {run.name for run in (first, *rivals)}
     directions = list(dict.fromkeys(direction(run) for run in runs))
     tests = [_compare(first, run, set_name) for run in rivals]
     return render(
@@ -61,12 +59,12 @@ def render_comparison(runs: Sequence[RunRecord], *, version: str) -> str:
         set_name=set_name,
         others=[run.name for run in runs[1:] if run not in rivals],
         tests=tests,
-        scores=_score_intervals(runs, set_name),
+        scores=_score_intervals(runs, compared, set_name),
         table=list(_table(runs, set_name)),
-        signatures=signatures(first),
+        signatures=_signatures(runs),
         settings=_differing_settings(runs),
         curves=list(_curves(runs)),
-        lengths=length_chart(runs, set_name),
+        lengths=length_chart(runs, compared, set_name),
         groups=_groups([first, *rivals], set_name),
     )
 
@@ -94,15 +92,31 @@ def _compare(first: RunRecord, other: RunRecord, set_name: str) -> list[Comparis
     )
 
 
-def _score_intervals(runs: Sequence[RunRecord], set_name: str) -> str:
+def _score_intervals(runs: Sequence[RunRecord], compared: Collection[str], set_name: str) -> str:
+    """BLEU of the first run, and of those that may be compared with it."""
+    shown = [score_of(run, set_name, "bleu") if run.name in compared else None for run in runs]
     rows = [
         Interval(run.name, score["value"], score.get("low"), score.get("high"))
-        for run in runs
-        if (score := score_of(run, set_name, "bleu"))
+        if score
+        else Interval(run.name, None, None, None)
+        for run, score in zip(runs, shown, strict=True)
     ]
     return interval_chart(
         rows, title=f"BLEU on {set_name}", x_label="BLEU, with its 95 % interval where it is known"
     )
+
+
+def _signatures(runs: Sequence[RunRecord]) -> list[tuple[str, str, str]]:
+    """Name of the metric, signature, and the runs that have it; no runs where all have it."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for run in runs:
+        for name, signature in signatures(run).items():
+            found.setdefault(name, {}).setdefault(signature, []).append(run.name)
+    return [
+        (name, signature, "" if len(names) == len(runs) else ", ".join(names))
+        for name, by_signature in found.items()
+        for signature, names in by_signature.items()
+    ]
 
 
 def _table(runs: Sequence[RunRecord], set_name: str) -> Iterator[tuple[str, list[Any]]]:
@@ -155,13 +169,17 @@ def _curves(runs: Sequence[RunRecord]) -> Iterator[str]:
             yield chart
 
 
-def length_chart(runs: Sequence[RunRecord], set_name: str) -> str:
-    """BLEU by length of the source, all runs in one chart; tiny groups would only mislead."""
+def length_chart(runs: Sequence[RunRecord], compared: Collection[str], set_name: str) -> str:
+    """BLEU by length of the source, in one chart; tiny groups would only mislead.
+
+    Args:
+        compared: Names of the runs with the same sentences; others are left out.
+    """
     rows = {
         run.name: [
             row
             for row in breakdown(run, set_name, "by_source_length")
-            if row["sentences"] >= _SMALLEST_GROUP
+            if run.name in compared and row["sentences"] >= FEWEST_SENTENCES
         ]
         for run in runs
     }
@@ -175,7 +193,7 @@ def length_chart(runs: Sequence[RunRecord], set_name: str) -> str:
         title="Score by length of the source",
         x_label=(
             f"{length_unit(runs[0].source_language)} of the source "
-            f"(groups of at least {_SMALLEST_GROUP} sentences)"
+            f"(groups of at least {FEWEST_SENTENCES} sentences)"
         ),
         y_label=f"BLEU on {set_name}",
         categories=labels,
@@ -191,7 +209,8 @@ def _groups(runs: Sequence[RunRecord], set_name: str) -> list[tuple[str, list[Sh
     spread = [max(column) - min(column) for column in columns]
     widest = sorted(range(len(spread)), key=lambda index: (-spread[index], index))[:NUM_DIFFERENT]
     groups = {"Where they differ most": widest}
-    chosen = show_sentences([sum(column) / len(column) for column in columns])
+    references = [sentence["reference"] for sentence in runs[0].sentences[set_name]]
+    chosen = show_sentences([sum(column) / len(column) for column in columns], references)
     groups |= {GROUPS[group]: indices for group, indices in chosen.items()}
     return [
         (title, [_share(runs, set_name, index, columns[index]) for index in indices])

@@ -12,18 +12,23 @@ from numpy.typing import NDArray
 from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.base import Metric
 
-from seq2seq.languages import base_language, language_name
+from seq2seq.languages import base_language, is_unspaced, language_name
 
-# What sacreBLEU's own command line takes when it is told the target language, but for Thai, which
-# it would split at spaces. Without the morphological analyser, characters: words are not separated
-# in Japanese, and in Korean particles and endings hang on the word, so with 13a a right word with a
-# wrong particle would count nothing.
+# What sacreBLEU's own command line takes when it is told the target language, but for Thai, Lao,
+# Khmer and Burmese, which it would split at spaces. Without the morphological analyser, characters:
+# words are not separated in Japanese, and in Korean particles and endings hang on the word, so with
+# 13a a right word with a wrong particle would count nothing.
 BLEU_TOKENIZERS = {
     "ja": ("ja-mecab", "char"),
+    "km": ("char",),
     "ko": ("ko-mecab", "char"),
+    "lo": ("char",),
+    "my": ("char",),
     "th": ("char",),
     "zh": ("zh",),
 }
+
+_HAN = ("ja", "zh")
 
 NUM_RESAMPLES = 1000
 _SEED = 12345  # sacreBLEU's own
@@ -138,10 +143,10 @@ def chrf(target_language: str) -> Metric:
 
 
 def ter(target_language: str) -> Metric:
-    """Translation edit rate (Snover et al., 2006); lower is better."""
-    without_spaces = base_language(target_language) in ("ja", "zh")
-    # Asian support separates characters, and is a part of the normalisation.
-    return TER(normalized=without_spaces, asian_support=without_spaces)
+    """Translation edit rate, not cased (Snover et al., 2006); lower is better."""
+    has_han = base_language(target_language) in _HAN
+    # Asian support separates Han characters, and is a part of the normalisation.
+    return TER(normalized=has_han, asian_support=has_han)
 
 
 METRICS: Mapping[str, Callable[[str], Metric]] = {"bleu": bleu, "chrf": chrf, "ter": ter}
@@ -156,7 +161,7 @@ def bleu_tokenizer(target_language: str) -> str:
 
 
 def explain_tokenizer(target_language: str) -> str:
-    """What BLEU counts in a language, and why, in one sentence."""
+    """What BLEU counts in a language, and why, and what TER counts."""
     tokenizer = bleu_tokenizer(target_language)
     language = language_name(target_language)
     if tokenizer == "char" and base_language(target_language) == "ko":
@@ -172,7 +177,16 @@ def explain_tokenizer(target_language: str) -> str:
         reason = f"the words that MeCab finds in {language}"
     else:
         reason = "words and punctuation marks"
-    return f"BLEU counts {reason} (tokenisation {tokenizer}, case kept)."
+    if base_language(target_language) in _HAN:
+        edits = "Han characters and of what stands between them"
+    else:
+        edits = "what stands between spaces"
+        if is_unspaced(target_language):
+            edits += f", which says little in {language}"
+    return (
+        f"BLEU counts {reason} (tokenisation {tokenizer}, case kept). "
+        f"TER counts edits of {edits}, case aside."
+    )
 
 
 def _sentence_bleu(target_language: str) -> Metric:
@@ -180,11 +194,14 @@ def _sentence_bleu(target_language: str) -> Metric:
 
 
 def _interval(scores: NDArray[np.float64]) -> tuple[float, float]:
-    """Where the middle 95 % of the scores lie, made symmetric about their mean by sacreBLEU."""
+    """Where the middle 95 % of the scores lie, made symmetric about their mean by sacreBLEU.
+
+    With few sentences that may lie below 0, where no score is.
+    """
     ordered = np.sort(scores)
     outside = len(ordered) // 40
     half = 0.5 * (ordered[-outside - 1] - ordered[outside])
-    return float(ordered.mean() - half), float(ordered.mean() + half)
+    return max(float(ordered.mean() - half), 0.0), float(ordered.mean() + half)
 
 
 def _is_installed(tokenizer: str) -> bool:

@@ -79,6 +79,7 @@ def render_report(run: RunRecord, *, version: str) -> str:
         groups=_groups(run),
         curves=list(_curve_charts(run)),
         dropped=_dropped(run),
+        moved=any(counts.moved for counts in run.corpus.values()),
         training=_training_rows(run),
     )
 
@@ -275,9 +276,10 @@ def _groups(run: RunRecord) -> list[tuple[str, list[Example]]]:
     if run.first_set not in run.sentences:
         return []
     chrf = sentence_chrf(run, run.first_set)
+    references = [sentence["reference"] for sentence in run.sentences[run.first_set]]
     return [
         (GROUPS[group], [make_example(run, run.first_set, i, chrf[i]) for i in indices])
-        for group, indices in show_sentences(chrf).items()
+        for group, indices in show_sentences(chrf, references).items()
         if indices
     ]
 

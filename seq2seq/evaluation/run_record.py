@@ -35,8 +35,12 @@ class SetCounts:
     """By reason."""
     parts: Mapping[str, int] = field(default_factory=dict)
     """Pairs read of each corpus, if there are several."""
+    kept_parts: Mapping[str, int] = field(default_factory=dict)
+    """Those of them that were kept, if the run counted them."""
     examples: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
     """Sources and targets that were dropped, by reason."""
+    note: str = ""
+    """Where the pairs stand, if not where the recipe says."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class RunRecord:
     target_language: str
     settings: Mapping[str, Any]
     """The recipe by dotted name."""
+    again: str = ""
+    """The command that runs the recipe anew."""
     changed: frozenset[str] = frozenset()
     """Names of the settings that are not the defaults."""
     scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -67,6 +73,11 @@ class RunRecord:
     num_weights: int | None = None
     megabytes: float | None = None
     """Size of the weights on disk."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is a model, or what only a finished run leaves."""
+        return self.megabytes is not None or bool(self.training or self.scores)
 
     @property
     def test_sets(self) -> list[str]:

@@ -16,6 +16,7 @@ CELL = 36  # pixels
 _LABEL_SIZE = 15  # pixels; a wide (Korean, Japanese) letter takes about that much
 _TITLE_SIZE = 16  # pixels
 _LEGEND_STEPS = 5
+_SMALLEST = 0.7  # of its size, when a page shrinks the figure: letters of ten pixels
 _STRONG = 0.1  # weight of cells that stand by themselves and tell it on hover
 
 
@@ -40,11 +41,18 @@ def find_alignment(translation: "Translation") -> Alignment:
     return Alignment(translation.source_pieces, translation.pieces, translation.alignment.tolist())
 
 
-def draw_alignment(alignment: Alignment, title: str, *, cell: int = CELL) -> str:
+def draw_alignment(
+    alignment: Alignment,
+    title: str,
+    *,
+    cell: int = CELL,
+    languages: tuple[str, str] = ("", ""),
+) -> str:
     """Draws source pieces as columns, output pieces as rows, weights as depth of colour.
 
     Args:
         cell: Width and height of each weight in pixels.
+        languages: Of source and output: one character has several shapes in Chinese and Japanese.
 
     Returns:
         A self-contained SVG document; it follows the reader's light or dark mode and shows weights
@@ -61,7 +69,7 @@ def draw_alignment(alignment: Alignment, title: str, *, cell: int = CELL) -> str
     body = [
         *_title(title_lines),
         _text(middle, 34 + 20 * len(title_lines), "source pieces", "axis", "middle"),
-        *_labels(alignment, left, top, cell),
+        *_labels(alignment, languages, left, top, cell),
         *_cells(alignment, left, top, cell),
         f'<rect x="{left}" y="{top}" width="{columns * cell}" height="{rows * cell}" '
         f'class="frame"/>',
@@ -70,17 +78,25 @@ def draw_alignment(alignment: Alignment, title: str, *, cell: int = CELL) -> str
         *_legend(left, top + rows * cell + 28),
     ]
     return _DOCUMENT.substitute(
-        width=width, height=height, title=escape(title), body="\n".join(body)
+        width=width,
+        height=height,
+        smallest=int(_SMALLEST * width),
+        title=escape(title),
+        body="\n".join(body),
     )
 
 
 # Every rule begins with the figure's class: in a page they must not reach beyond it.
 _DOCUMENT = Template("""\
 <svg xmlns="http://www.w3.org/2000/svg" class="alignment" width="$width" height="$height" \
-viewBox="0 0 $width $height" role="img" aria-label="$title">
+viewBox="0 0 $width $height" style="min-width: ${smallest}px" role="img" aria-label="$title">
 <style>
   .alignment text { font-family: system-ui, "Noto Sans", "Noto Sans CJK KR",
          "Apple SD Gothic Neo", "Malgun Gothic", NanumGothic, sans-serif; fill: #1f2328; }
+  .alignment :lang(ja) text { font-family: system-ui, "Noto Sans", "Noto Sans CJK JP",
+         "Hiragino Sans", "Yu Gothic", IPAGothic, sans-serif; }
+  .alignment :lang(zh) text { font-family: system-ui, "Noto Sans", "Noto Sans CJK SC",
+         "PingFang SC", "Microsoft YaHei", sans-serif; }
   .alignment .page { fill: #ffffff; } .alignment .cell { fill: #0a58ca; }
   .alignment .frame { fill: none; stroke: #8c959f; }
   .alignment .title { font-size: 16px; font-weight: 600; } .alignment .piece { font-size: 15px; }
@@ -112,13 +128,19 @@ def _title(lines: Sequence[str]) -> Iterator[str]:
         yield _text(16, 28 + 20 * index, line, "title", "start")
 
 
-def _labels(alignment: Alignment, left: float, top: float, cell: int) -> Iterator[str]:
+def _labels(
+    alignment: Alignment, languages: tuple[str, str], left: float, top: float, cell: int
+) -> Iterator[str]:
+    source, target = (f' lang="{escape(language)}"' if language else "" for language in languages)
+    yield f"<g{source}>"
     for index, piece in enumerate(alignment.source_pieces):
         x = left + (index + 0.5) * cell
         label = _text(0, 5, piece, "piece", "start")
         yield f'<g transform="translate({x} {top - 8}) rotate(-90)">{label}</g>'
+    yield f"</g><g{target}>"
     for index, piece in enumerate(alignment.target_pieces):
         yield _text(left - 8, top + (index + 0.5) * cell + 5, piece, "piece", "end")
+    yield "</g>"
 
 
 def _cells(alignment: Alignment, left: int, top: int, cell: int) -> Iterator[str]:

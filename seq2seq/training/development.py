@@ -48,6 +48,7 @@ class Development:
         pairs: All pairs; `training.dev_sentences` of them are translated.
         batches: All pairs as batches, for the loss.
         longest_source: Pieces of the longest training source; see `Translator`.
+        sentences_per_source: Sentences that training sources usually have at most, likewise.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Development:
         recipe: Recipe,
         hardware: Hardware,
         longest_source: int | None = None,
+        sentences_per_source: int | None = None,
     ) -> None:
         translated = pairs.select(_spread(len(pairs), recipe.training.dev_sentences))
         self.sources = translated.sources
@@ -68,6 +70,7 @@ class Development:
         self._recipe = recipe
         self._hardware = hardware
         self._longest_source = longest_source
+        self._sentences_per_source = sentences_per_source
 
     def evaluate(self, network: EncoderDecoder) -> DevelopmentScores:
         """Scores a network in the precision of training; leaves it in the mode it was in.
@@ -115,6 +118,7 @@ class Development:
             device=self._hardware.device,
             bfloat16=bfloat16,
             longest_source=self._longest_source,
+            sentences_per_source=self._sentences_per_source,
         )
         translations = translator.translate(self.sources, with_alignment=False, **search)
         return [translation.text for translation in translations]

@@ -144,6 +144,7 @@ def _train(
         recipe=recipe,
         hardware=hardware,
         longest_source=data.longest_source,
+        sentences_per_source=data.sentences_per_source,
     )
     folder.begin(recipe, tokenizers, overwrite=overwrite)  # now that all settings have worked
     record_corpus(folder.path, corpus, data.reports)
@@ -151,6 +152,7 @@ def _train(
     averaged = _choose_weights(network, development, run.best, config.monitor)
     scores, decode = _measure(network, development, recipe.search, hardware)
     decode["longest_source"] = data.longest_source
+    decode["sentences_per_source"] = data.sentences_per_source
     weights = network.state_dict()
     save_model_directory(folder.path, recipe, weights, tokenizers, scores=scores, extra=decode)
     last = run.history[-1]

@@ -229,7 +229,9 @@ def test_a_report_is_written_as_json(tmp_path: Path, sets: dict[str, str]) -> No
         "moved": {},
         "cleaned": {"control characters turned into spaces": 1},
         "parts": {"train": 50, "more": 2},
+        "kept_parts": {"train": 50, "more": 1},
         "examples": {"with an empty source": [["", "d"]]},
+        "note": "",
     }
 
 
@@ -242,15 +244,42 @@ def test_sets_of_several_entries_have_parts(tmp_path: Path, sets: dict[str, str]
         pairs = [("", "blank"), *numbered(name, 5), ("blank", "")]
         write_pairs(tmp_path / name, "dev", pairs)
     entries = [f"{tmp_path}/kaist/dev[:4]", f"{tmp_path}/bible/dev"]
-    corpus = load(**{**sets, "dev": entries, "test": [f"{tmp_path}/kaist/dev[4:]"]})
-    assert as_tuples(corpus.dev) == numbered("kaist", 3) + numbered("bible", 5)
-    assert corpus.parts == {"dev": {"kaist": [0, 1, 2], "bible": [3, 4, 5, 6, 7]}}
-    assert corpus.reports["dev"].parts == {"kaist": 4, "bible": 7}
-    assert as_tuples(corpus.test) == numbered("kaist", 5)[3:]
-    empty = load(**{**sets, "dev": [f"{tmp_path}/kaist/dev[:1]", f"{tmp_path}/bible/dev"]})
-    assert empty.parts == {"dev": {"bible": [0, 1, 2, 3, 4]}}
-    assert empty.reports["dev"].parts == {"kaist": 1, "bible": 7}
-    assert corpus.reports["test"].parts == {}
+    corpus = load(**{**sets, "test": entries, "dev": [f"{tmp_path}/kaist/dev[4:]"]})
+    assert as_tuples(corpus.test) == numbered("kaist", 3) + numbered("bible", 5)
+    assert corpus.parts == {"test": {"kaist": [0, 1, 2], "bible": [3, 4, 5, 6, 7]}}
+    assert corpus.reports["test"].parts == {"kaist": 4, "bible": 7}
+    assert corpus.reports["test"].kept_parts == {"kaist": 3, "bible": 5}
+    assert as_tuples(corpus.dev) == numbered("kaist", 5)[3:]
+    empty = load(**{**sets, "test": [f"{tmp_path}/kaist/dev[:1]", f"{tmp_path}/bible/dev"]})
+    assert empty.parts == {"test": {"bible": [0, 1, 2, 3, 4]}}
+    assert empty.reports["test"].parts == {"kaist": 1, "bible": 7}
+    assert empty.reports["test"].kept_parts == {"kaist": 0, "bible": 5}
+    assert corpus.reports["dev"].parts == corpus.reports["dev"].kept_parts == {}
+
+
+def test_parts_of_the_training_set_lose_what_is_filtered_and_drawn(tmp_path: Path) -> None:
+    prefixes = [write_pairs(tmp_path, name, numbered(name, 60)) for name in ("a", "b")]
+    corpus = load(train=[*prefixes, f"{prefixes[0]}[:7]"], filters=FilterConfig(duplicates=True))
+    report, parts = corpus.reports["train"], corpus.parts["train"]
+    assert list(report.parts.values()) == [60, 60, 7]
+    first, second, repeated = report.kept_parts.values()
+    assert repeated == 0 and first + second == report.kept == len(corpus.train) == 108
+    assert [len(rows) for rows in parts.values()] == [first, second]
+    found = [[corpus.train.sources[row][0] for row in rows] for rows in parts.values()]
+    assert found == [["a"] * first, ["b"] * second]
+
+
+@pytest.mark.parametrize("column", ["source_column", "target_column"])
+def test_columns_of_text_files_are_an_error(
+    tmp_path: Path, sets: dict[str, str], column: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=rf"`corpus\.{column}` is for tables \(\.tsv, "):
+        load(**sets, **{column: "de"})
+    write(tmp_path / "more.tsv", ["de\ten", "neu\tnew"])
+    load(
+        **{**sets, "train": [sets["train"], f"{tmp_path}/more.tsv[:1]"]},
+        **{column: "de" if column == "source_column" else "en"},
+    )
 
 
 def test_a_slice_takes_lines_and_nothing_shifts(tmp_path: Path, sets: dict[str, str]) -> None:
@@ -294,8 +323,9 @@ def test_tables_and_text_files_may_stand_side_by_side(tmp_path: Path, sets: dict
     corpus = load(**{**sets, "train": train})
     assert as_tuples(corpus.train)[50:] == [("neu", "new"), ("alt", "old")]
     numbers = {"source_column": "2", "target_column": "1"}
-    corpus = load(**{**sets, "train": f"{tmp_path}/more.tsv"}, **numbers)
-    assert as_tuples(corpus.train) == [("en", "de"), ("new", "neu")]
+    write(tmp_path / "bare.tsv", ["old\talt", "new\tneu"])
+    corpus = load(**{**sets, "train": f"{tmp_path}/bare.tsv"}, **numbers)
+    assert as_tuples(corpus.train) == [("alt", "old"), ("neu", "new")]
 
 
 # Overlap and filters

@@ -16,7 +16,7 @@ from seq2seq.data.batch import Batch
 from seq2seq.data.corpus import Corpus, CorpusReport, Pairs
 from seq2seq.data.datamodule import TranslationDataModule, describe
 from seq2seq.data.sampler import TokenBatchSampler
-from seq2seq.data.tokenizer import Tokenizers
+from seq2seq.data.tokenizer import Tokenizers, train_tokenizers
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_long_training_pairs_are_dropped_and_reported_but_no_development_pair(
     data.prepare_data()
     data.setup("fit")
     report = data.reports["train"]
-    dropped = report.dropped[f"longer than {longest} pieces"]
+    dropped = report.dropped[f"longer than {longest} pieces (`corpus.max_length`)"]
     assert 0 < dropped == 240 - report.kept
     assert sum(map(len, served(data.train_dataloader()))) == report.kept
     assert sum(map(len, served(data.val_dataloader()))) == 24
@@ -105,13 +105,70 @@ def test_pairs_that_are_too_long_are_counted_and_shown(
     recipe = replace(recipe, corpus=CorpusConfig(max_length=longest))
     data = TranslationDataModule(corpus, tiny_tokenizers, recipe, tmp_path)
     data.setup()
-    report, reason = data.reports["train"], f"longer than {longest} pieces"
+    report = data.reports["train"]
+    reason = f"longer than {longest} pieces (`corpus.max_length`)"
     assert report.dropped[reason] == report.read - report.kept > 3
     assert len(report.examples[reason]) == 3
     pairs = set(zip(corpus.train.sources, corpus.train.targets, strict=True))
     for example in report.examples[reason]:
         assert example in pairs
         assert max(map(len, tiny_tokenizers.source.encode_batch(list(example)))) > longest
+
+
+@pytest.mark.parametrize(("kind", "longest"), [("bpe", 200), ("character", 1000), ("byte", 1000)])
+def test_a_length_that_nobody_chose_fits_the_kind_of_pieces(
+    recipe: Recipe, tmp_path: Path, kind: str, longest: int
+) -> None:
+    lines = ["c " * number for number in (20, 99, 101, 499, 501)]  # a piece or two for each
+    pairs = Pairs(lines, ["c"] * 5)
+    corpus = Corpus(pairs, pairs, pairs, reports={"train": CorpusReport(5, 5)})
+    config = TokenizerConfig(kind)
+    tokenizers = train_tokenizers(Pairs(["a b c d"], ["e"]), config)
+    recipe = replace(recipe, tokenizer=config)
+    data = TranslationDataModule(corpus, tokenizers, recipe, tmp_path)
+    lengths = list(map(len, tokenizers.source.encode_batch(lines)))
+    assert data.longest_source == max(length for length in lengths if length <= longest)
+    reason = f"longer than {longest:,} pieces (`corpus.max_length`)"
+    assert data.reports["train"].dropped == {reason: sum(length > longest for length in lengths)}
+
+
+def test_the_kept_pairs_of_each_part_are_counted_after_the_long_ones_have_gone(
+    corpus: Corpus, tiny_tokenizers: Tokenizers, recipe: Recipe, tmp_path: Path
+) -> None:
+    lengths = [
+        max(map(len, sides))
+        for sides in zip(
+            tiny_tokenizers.source.encode_batch(corpus.train.sources),
+            tiny_tokenizers.target.encode_batch(corpus.train.targets),
+            strict=True,
+        )
+    ]
+    longest = sorted(lengths)[120]
+    parts = {"first": list(range(100)), "second": list(range(100, 240))}
+    report = CorpusReport(240, 240, kept_parts={"first": 100, "second": 140, "empty": 0})
+    mixed = replace(corpus, parts={"train": parts}, reports={"train": report})
+    recipe = replace(recipe, corpus=CorpusConfig(max_length=longest))
+    data = TranslationDataModule(mixed, tiny_tokenizers, recipe, tmp_path)
+    data.setup()
+    kept = {name: sum(lengths[row] <= longest for row in rows) for name, rows in parts.items()}
+    assert data.reports["train"].kept_parts == {**kept, "empty": 0}
+    assert sum(kept.values()) == data.reports["train"].kept < 240
+
+
+@pytest.mark.parametrize(("doubled", "usual"), [(2, 1), (3, 2)])
+def test_the_usual_number_of_sentences_is_that_of_all_but_a_hundredth(
+    corpus: Corpus,
+    tiny_tokenizers: Tokenizers,
+    recipe: Recipe,
+    tmp_path: Path,
+    doubled: int,
+    usual: int,
+) -> None:
+    sources = [f"{n} runs. It sleeps." if n < doubled else f"{n} runs." for n in range(200)]
+    sources[0] = "One. Two. Three. Four."
+    corpus = replace(corpus, train=Pairs(sources, sources))
+    data = TranslationDataModule(corpus, tiny_tokenizers, recipe, tmp_path)
+    assert data.sentences_per_source == usual
 
 
 def test_training_pairs_that_are_all_too_long_are_an_error(

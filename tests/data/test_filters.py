@@ -145,6 +145,6 @@ def test_languages_that_nobody_knows_are_an_error() -> None:
 
 def test_a_missing_library_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "py3langid.langid", None)
-    message = r"needs the library py3langid; install it with `pip install 'seq2seq\[language\]'`\.$"
+    message = r"needs the library py3langid; install it with `pip install py3langid`\.$"
     with pytest.raises(ConfigurationError, match=message):
         in_own_language(["a"], ["b"], True, DE_EN)

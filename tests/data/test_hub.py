@@ -1,8 +1,10 @@
 import json
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 
 import datasets
+import huggingface_hub.utils as huggingface_hub
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -191,9 +193,58 @@ def test_a_hub_that_cannot_be_reached_is_an_error(monkeypatch: pytest.MonkeyPatc
         raise ConnectionError("Couldn't reach\n the hub.")
 
     monkeypatch.setattr(datasets, "load_dataset_builder", unreachable)
-    message = r"`corpus\.hub` 'some/corpus' cannot be loaded \(ConnectionError: Couldn't reach the"
+    message = (
+        r"`corpus\.hub` 'some/corpus' cannot be loaded \(ConnectionError: Couldn't reach the hub"
+        r"\); to train on files of this machine, give `corpus\.train`\.$"
+    )
     with pytest.raises(ConfigurationError, match=message):
         load(hub="some/corpus")
+
+
+def test_the_libraries_of_the_hub_are_quiet_while_they_load_and_then_as_before(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
+    states = []
+
+    def state() -> list[object]:
+        bars = [library.are_progress_bars_disabled() for library in (datasets, huggingface_hub)]
+        return [*bars, *(logger.level for logger in loggers)]
+
+    def unreachable(*_: object, **__: object) -> None:
+        for logger in loggers:
+            logger.warning("Retrying in 1s [Retry 1/5].")
+        states.append(state())
+        raise ConnectionError
+
+    monkeypatch.setattr(datasets, "load_dataset_builder", unreachable)
+    before = state()
+    with pytest.raises(ConfigurationError):
+        load(hub="some/corpus")
+    assert states[0][:2] == [True, True]
+    assert state() == before
+    assert capfd.readouterr() == ("", "")
+
+
+@STREAMING
+@pytest.mark.parametrize("name", ["dev", "valid", "val"])
+def test_a_development_split_may_have_another_usual_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, streaming: bool
+) -> None:
+    rows = {"de": [f"satz {n}" for n in range(60)], "en": [f"line {n}" for n in range(60)]}
+    train = datasets.Dataset.from_dict(rows)
+    data = {"train": train, name: datasets.Dataset.from_dict({"de": ["a"], "en": ["b"]})}
+    if streaming:
+        data = {split: rows.to_iterable_dataset() for split, rows in data.items()}
+    builder = SimpleNamespace(hash="c0ffee", repo_id=None)
+    monkeypatch.setattr(datasets, "load_dataset_builder", lambda *_, **__: builder)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: data)
+    corpus = load(hub="some/corpus", streaming=streaming)
+    assert as_tuples(corpus.dev) == [("a", "b")]
+    assert str(corpus.reports["dev"]) == f"1 pairs read, 1 kept; read from split '{name}'"
+    assert "split" not in str(corpus.reports["train"])
+    with pytest.raises(ConfigurationError, match=r"`corpus\.dev_split` must be one of train, "):
+        load(hub="some/corpus", streaming=streaming, dev_split="development")
 
 
 @STREAMING
@@ -277,6 +328,6 @@ def test_rows_of_the_hub_give_their_values_or_an_error(
     if numbers:
         assert read is None
     else:
-        assert read is not None and list(read[0]) == ["train"]
+        assert read is not None and list(read.sets) == ["train"]
         expected = [(source or "", target or "") for source, target in rows[:most]]
-        assert list(zip(*read[0]["train"], strict=True)) == expected
+        assert list(zip(*read.sets["train"], strict=True)) == expected

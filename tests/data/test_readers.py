@@ -312,6 +312,11 @@ def test_a_file_for_a_prefix_is_explained(tmp_path: Path) -> None:
     message = r"neither exists \(give the path before the language, or a table: \.tsv, \.csv"
     with pytest.raises(ConfigurationError, match=message):
         entry(tmp_path / "some.de")
+    for name in ("some.JSON", "some.txt[:5]"):  # not there, but meant as a table
+        with pytest.raises(ConfigurationError, match=message):
+            entry(tmp_path / name)
+    with pytest.raises(ConfigurationError, match=r"neither exists\.$"):
+        entry(tmp_path / "v1.0")
 
 
 @pytest.mark.parametrize(
@@ -368,6 +373,42 @@ def test_numbers_are_columns_without_a_header(tmp_path: Path, name: str) -> None
     message = r"must both be numbers or both be names, but are '1' and 'en'\."
     with pytest.raises(ConfigurationError, match=message):
         entry(path, Columns("1", "en"))
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv"])
+def test_a_header_that_would_become_a_pair_is_an_error(tmp_path: Path, name: str) -> None:
+    separator = "\t" if name == "t.tsv" else ","
+    for header in (["id", "de", "en"], ["id", "en", "de"]):
+        path = write(tmp_path / name, [separator.join(header), separator.join("1ab")])
+        message = rf"^The first line of .*{name} is a header; give its names as `corpus\.source_c"
+        with pytest.raises(ConfigurationError, match=message):
+            entry(path, Columns("2", "3"))
+        assert entry(path, Columns("1", "2"))[0] == ["id", "1"]
+    write(path, [separator.join(["de", "en"]), separator.join(["de", "en"])])
+    assert entry(path, Columns("de", "en")) == (["de"], ["en"])
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_csv_with_other_separators_is_explained(tmp_path: Path, separator: str) -> None:
+    path = write(tmp_path / "t.csv", [separator.join(row) for row in (["de", "en"], "ab")])
+    for columns in (Columns("de", "en"), Columns("1", "2")):
+        message = r"t\.csv must be separated by commas; with tabs between them, name the file \.tsv"
+        with pytest.raises(ConfigurationError, match=message):
+            entry(path, columns)
+
+
+def test_a_table_that_begins_with_an_empty_line_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", ["", "a,b"])
+    with pytest.raises(ConfigurationError, match=r"`corpus\.source_column` must be from 1 to 0 in"):
+        entry(path, Columns("1", "2"))
+
+
+@pytest.mark.parametrize("name", ["T.TSV", "T.Tsv.GZ", "T.JSONL", "T.CSV"])
+def test_suffixes_may_be_capitals(tmp_path: Path, name: str) -> None:
+    content = {"T": "de\ten\na\tb\n", "C": "de,en\na,b\n", "J": '{"de": "a", "en": "b"}\n'}[name[2]]
+    data = content.encode()
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("GZ") else data)
+    assert entry(tmp_path / name) == (["a"], ["b"])
 
 
 @pytest.mark.parametrize("name", ["t.tsv", "t.csv"])

@@ -110,7 +110,7 @@ def test_a_sentence_falls_into_pieces_of_the_kind(kind: str, pieces: list[str]) 
 
 def test_a_word_model_without_byte_pieces_gives_unknown_words_a_place() -> None:
     config = TokenizerConfig("word", byte_fallback=False)
-    tokenizer = Tokenizer.train(["a dog runs", "a cat sleeps"], config)
+    tokenizer = Tokenizer.train(["a dog runs", "a cat sleeps"] * 2, config)
     for text, known in [
         ("a dog sleeps", "a dog sleeps"),
         ("birds sleeps", "⁇ sleeps"),
@@ -329,7 +329,8 @@ def test_a_vocabulary_that_nobody_asked_for_fits_the_text():
 
 
 @pytest.mark.parametrize(
-    ("kind", "size"), [("character", 4 + 256 + 1 + 900), ("byte", 4 + 256 + 1), ("word", 450)]
+    ("kind", "size"),
+    [("character", 4 + 256 + 1 + 900), ("byte", 4 + 256 + 1), ("word", 4 + 256 + 900)],
 )
 def test_a_chosen_vocabulary_suits_the_kind(kind, size):
     text = [f"{chr(0x4E00 + number)} {chr(0x4E00 + number)}" for number in range(900)]
@@ -337,6 +338,23 @@ def test_a_chosen_vocabulary_suits_the_kind(kind, size):
     chosen = Tokenizer.train(text, config)
     assert chosen.vocabulary_size == size
     assert [chosen.decode(ids) for ids in chosen.encode_batch(text)] == text
+
+
+@pytest.mark.parametrize("byte_fallback", [True, False])
+def test_a_chosen_word_vocabulary_has_the_words_that_are_seen_twice(
+    monkeypatch: pytest.MonkeyPatch, byte_fallback: bool
+) -> None:
+    text = ["a dog of us runs", "a cat of us runs", "a\tdog"]
+    config = TokenizerConfig(kind="word", byte_fallback=byte_fallback)
+    special = 4 + 256 * byte_fallback
+    words = Tokenizer.train(text, config)
+    assert words.pieces(list(range(special, words.vocabulary_size))) == [
+        *("▁a", "▁dog", "▁of", "▁runs", "▁us")
+    ]
+    none_twice = Tokenizer.train(["none of us is twice there"], config)
+    assert none_twice.vocabulary_size == max(special + 1, 8)
+    monkeypatch.setattr("seq2seq.data.tokenizer._MOST_WORDS", 4)
+    assert Tokenizer.train(text, config).vocabulary_size == special + 4
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])

@@ -18,18 +18,26 @@ from seq2seq.evaluation.analysis import (
 
 def test_the_best_the_worst_and_some_others_are_shown():
     chrf = [50.0, 90.0, 10.0, 70.0, 30.0, 80.0, 20.0, 60.0, 40.0, 55.0, 45.0, 65.0]
-    shown = show_sentences(chrf)
+    references = ["words"] * len(chrf)
+    shown = show_sentences(chrf, references)
     assert list(shown) == ["best", "worst", "random"]
     assert shown["best"] == [1, 5, 3]
     assert shown["worst"] == [2, 6, 4]
     assert len(shown["random"]) == 4
-    assert shown == show_sentences(chrf)
+    assert shown == show_sentences(chrf, references)
+
+
+def test_of_sentences_that_are_as_good_longer_ones_are_shown():
+    references = ["Yes.", "A longer sentence.", "No.", "bad", "even worse", "The longest sentence."]
+    shown = show_sentences([100.0, 100.00000001, 100.0, 0.0, 0.0, 100.0], references)
+    assert shown["best"] == [5, 1, 0]
+    assert shown["worst"] == [4, 3, 2]
 
 
 @settings(max_examples=200, derandomize=True, deadline=None)
 @given(st.lists(st.sampled_from([0.0, 20.0, 50.0, 50.5, 100.0]), max_size=30))
 def test_no_sentence_is_shown_twice(chrf):
-    shown = show_sentences(chrf)
+    shown = show_sentences(chrf, ["word"] * len(chrf))
     indices = [index for chosen in shown.values() for index in chosen]
     assert len(indices) == len(set(indices)) == min(len(chrf), 10)
     assert set(indices) <= set(range(len(chrf)))
@@ -68,7 +76,8 @@ def test_sentences_are_grouped_by_their_rarest_word():
         "seen once": [1],
         "seen 2-9 times": [4, 5],
         "seen 10-99 times": [2, 6],
-        "seen 100+ times": [0, 7],
+        "seen 100+ times": [0],
+        "no words": [7],
     }
 
 

@@ -118,11 +118,18 @@ def test_bars_are_as_high_as_their_values_and_say_them() -> None:
     assert heights[2] == pytest.approx(3 * heights[0], abs=0.2)
     assert heights[3] == 0
     assert bars[1].findtext("title") == "BLEU, <6>: 40.0"
+    small = bar_chart(["a", "b", "c"], [("BLEU", [4.5, 0.0, 9.96])], **LABELS)
+    values = [one.text for one in of_class(ElementTree.fromstring(small), "value")]
+    assert values == ["4.5", "0", "10.0"]
     assert {"1-5", "<6>", "7", "9", "20", "40", "60", "BLEU", "chrF2"} <= set(texts(figure))
 
 
 def test_whiskers_reach_from_low_to_high_around_the_value() -> None:
-    rows = [Interval("a", 41.0, 40.0, 43.0), Interval("b", 30.0, None, None)]
+    rows = [
+        Interval("a", 41.0, 40.0, 43.0),
+        Interval("unknown", None, None, None),
+        Interval("b", 30.0, None, None),
+    ]
     figure = ElementTree.fromstring(interval_chart(rows, title="BLEU", x_label="points"))
     (whisker,) = of_class(figure, "whisker")
     ends = [float(whisker.attrib[name]) for name in ("x1", "x2")]
@@ -133,6 +140,9 @@ def test_whiskers_reach_from_low_to_high_around_the_value() -> None:
     assert first - ends[0] == pytest.approx((ends[1] - ends[0]) / 3, abs=0.3)
     assert second < ends[0]
     assert {"a", "b", "BLEU", "points"} <= set(texts(figure))
+    assert "unknown" not in texts(figure)
+    styles = [one.attrib["class"] for one in of_class(figure, "marker")]
+    assert styles == ["marker series0", "marker series2"]
 
 
 @settings(max_examples=200, derandomize=True, deadline=None)

@@ -93,6 +93,30 @@ def test_a_part_scores_as_if_it_were_alone(name):
     assert part.score().value != measure(name, hypotheses, references, "en").score().value
 
 
+@pytest.mark.parametrize(
+    ("language", "hypothesis", "reference", "edits", "length"),
+    [
+        ("ja", "私は猫を見た。", "私は犬を見た。", 1, 7),
+        ("zh", "我是猫。", "我 是 猫。", 0, 4),
+        ("en", "a cat", "A dog", 1, 2),
+        ("th", "แมวดำ", "แมวขาว", 1, 1),
+    ],
+)
+def test_edits_are_of_han_characters_or_of_what_stands_between_spaces(
+    language, hypothesis, reference, edits, length
+):
+    score = measure("ter", [hypothesis], [reference], language).score()
+    assert score.value == pytest.approx(100 * edits / length)
+    assert ("|asian:yes|" in score.signature) is (language in ("ja", "zh"))
+    assert "|case:lc|" in score.signature
+
+
+def test_an_interval_does_not_reach_below_zero():
+    hypotheses, references = ["a b c d e"] * 10, ["v w x y z"] * 9 + ["a b c d e"]
+    score = measure("bleu", hypotheses, references, "en").score(with_interval=True)
+    assert score.low == 0 < score.value < score.high
+
+
 def test_the_length_ratio_is_that_of_bleu():
     hypotheses, references = CASES["en"][0], ["The cat.", "He is n't here!", "A dog."]
     expected = BLEU().corpus_score(hypotheses, [references]).ratio
@@ -140,7 +164,20 @@ def test_the_tokenizer_of_bleu_fits_the_language(monkeypatch, language, installe
 def test_the_tokenizer_is_named_with_its_reason(monkeypatch, language, tokenizer, expected):
     monkeypatch.setattr(metrics, "bleu_tokenizer", lambda language: tokenizer)
     assert explain_tokenizer(language).startswith(expected)
-    assert explain_tokenizer(language).endswith(f"(tokenisation {tokenizer}, case kept).")
+    assert f"(tokenisation {tokenizer}, case kept). TER counts" in explain_tokenizer(language)
+
+
+@pytest.mark.parametrize(
+    ("language", "units"),
+    [
+        ("en", "what stands between spaces"),
+        ("ko", "what stands between spaces"),
+        ("th", "what stands between spaces, which says little in Thai"),
+        ("ja", "Han characters and of what stands between them"),
+    ],
+)
+def test_what_ter_counts_is_told(language, units):
+    assert explain_tokenizer(language).endswith(f" TER counts edits of {units}, case aside.")
 
 
 @pytest.mark.parametrize("error", [ImportError, RuntimeError, AssertionError])

@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.significance import PairedTest
 
-from seq2seq.evaluation.significance import Comparison, compare
+from seq2seq.evaluation.metrics import measure
+from seq2seq.evaluation.significance import Comparison, compare, find_p_value
 
 WORDS = [
     "one",
@@ -30,7 +32,7 @@ def damage(every):
 
 
 @pytest.mark.parametrize(("every", "others_every"), [(2, 3), (3, 5), (2, 40), (5, 3)])
-def test_the_test_is_that_of_sacrebleu(every, others_every):
+def test_scores_and_their_resamples_are_those_of_sacrebleu(every, others_every):
     ours, others = damage(every), damage(others_every)
     _, expected = PairedTest(
         [("B", others), ("A", ours)],
@@ -43,14 +45,38 @@ def test_the_test_is_that_of_sacrebleu(every, others_every):
     for comparison in found:
         theirs, mine = expected[comparison.metric_name]
         assert comparison.values == pytest.approx((mine.score, theirs.score), abs=1e-9)
-        assert comparison.p_value == pytest.approx(mine.p_value, abs=1e-9)
+        for result, hypotheses in ((mine, ours), (theirs, others)):
+            sampled = np.sort(measure(comparison.metric, hypotheses, REFERENCES, "en").resampled())
+            assert sampled.mean() == pytest.approx(result.mean, abs=1e-3)  # single precision there
+            assert (sampled[-26] - sampled[25]) / 2 == pytest.approx(result.ci, abs=1e-3)
+
+
+def test_a_difference_is_claimed_about_as_often_as_it_says_if_there_is_none():
+    generator = np.random.default_rng(7)
+    draws = generator.integers(100, size=(1000, 100))
+    num_claims = 0
+    for _ in range(400):
+        scores = generator.gamma(2.0, 10.0, size=(2, 100))  # of the sentences of equal systems
+        differences = scores[0] - scores[1]
+        p_value = find_p_value(differences[draws].mean(1), differences.mean())
+        num_claims += p_value < 0.05
+    assert 0.02 < num_claims / 400 < 0.09
+
+
+def test_a_true_difference_is_found():
+    generator = np.random.default_rng(7)
+    draws = generator.integers(100, size=(1000, 100))
+    differences = generator.normal(3.0, 10.0, size=100)
+    expected = find_p_value(differences[draws].mean(1), differences.mean())
+    assert expected < 0.05
+    assert find_p_value(-differences[draws].mean(1), -differences.mean()) == expected
 
 
 def test_the_better_system_is_named_first():
     (bleu,) = compare(damage(2), damage(40), REFERENCES, "en", names=("x", "y"), metrics=["bleu"])
     assert bleu.is_significant
     assert bleu.difference < 0
-    assert str(bleu).startswith(f"y is better than x by {-bleu.difference:.1f} BLEU (p = 0.0")
+    assert str(bleu).startswith(f"y is better than x by {-bleu.difference:.1f} BLEU (p ")
 
 
 def test_a_lower_error_rate_is_better():
@@ -90,6 +116,8 @@ def test_few_sentences_prove_nothing():
         (0.003, 1.23, "A is better than B by 1.2 BLEU (p = 0.003)."),
         (0.049, 0.04, "A is better than B by 0.04 BLEU (p = 0.049)."),
         (0.05, 1.23, "No difference in BLEU can be claimed between A and B (p = 0.050)."),
+        (1 / 1001, 1.23, "A is better than B by 1.2 BLEU (p ≤ 0.001)."),
+        (2 / 1001, 1.23, "A is better than B by 1.2 BLEU (p = 0.002)."),
         (0.412, 1.23, "No difference in BLEU can be claimed between A and B (p = 0.41)."),
     ],
 )

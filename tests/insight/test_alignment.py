@@ -50,6 +50,20 @@ def test_the_figure_has_title_axes_legend_and_every_piece(alignment: Alignment) 
         assert expected in texts
 
 
+def test_pieces_name_their_language(alignment: Alignment) -> None:
+    drawn = draw_alignment(alignment, "a title", languages=("ko", "ja"))
+    groups = [g for g in ElementTree.fromstring(drawn).iter(f"{SVG}g") if "lang" in g.attrib]
+    pieces = {g.attrib["lang"]: [text.text for text in g.iter(f"{SVG}text")] for g in groups}
+    assert pieces == {"ko": alignment.source_pieces, "ja": alignment.target_pieces}
+    assert "lang=" not in draw_alignment(alignment, "a title")
+
+
+def test_a_page_may_shrink_a_figure_while_its_letters_can_be_read(alignment: Alignment) -> None:
+    figure = ElementTree.fromstring(draw_alignment(alignment, "a title"))
+    (smallest,) = re.findall(r"min-width: (\d+)px", figure.attrib["style"])
+    assert 10 <= 15 * int(smallest) / float(figure.attrib["width"]) < 12, "pixels of a letter"
+
+
 def test_the_depth_of_each_cell_is_its_weight(alignment: Alignment) -> None:
     depths = [float(cell.attrib["fill-opacity"]) for cell in cells_of(alignment)]
     assert depths == [0.7, 0.2, 0.1, 0.25, 0.75]

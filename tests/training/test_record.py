@@ -64,7 +64,9 @@ def test_sizes_are_fitted_once_the_corpus_is_known(tiny_corpus, tmp_path, capsys
     recipe = make_recipe(tiny_corpus, max_epochs=1)
     trained = train(recipe, tmp_path / "run", suit=suit)
     assert (seen, trained.recipe) == ([60], recipe)
-    assert "chosen for 60 training pairs where none were given: 16 pieces," in capsys.readouterr().err
+    assert (
+        "chosen for 60 training pairs where none were given: 16 pieces," in capsys.readouterr().err
+    )
     other = make_recipe(tiny_corpus, max_epochs=1, batch_tokens=99)
     with pytest.raises(ConfigurationError, match=r"`training\.batch_tokens` was 64"):
         train(recipe, tmp_path / "run", resume=True, suit=lambda recipe, num_pairs: other)

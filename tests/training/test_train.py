@@ -226,6 +226,7 @@ def test_the_run_folder_becomes_a_model_directory_with_logs(tmp_path, tiny_corpu
     assert isinstance(loaded.decode["bfloat16"], bool)
     sources = loaded.tokenizers.source.encode_batch(result.corpus.train.sources)
     assert loaded.decode["longest_source"] == max(map(len, sources))
+    assert loaded.decode["sentences_per_source"] == 1
     assert read_scores(result.path) == result.scores
     assert result.scores["dev"]["bleu"]["signature"].startswith("nrefs:1|case:mixed|eff:no|tok:13a")
     with open(result.path / "logs/metrics.csv", newline="") as file:
@@ -265,7 +266,7 @@ def test_off_a_terminal_there_is_one_line_per_evaluation(tmp_path, tiny_corpus, 
     *corpus, batches, tokenizer, first, epoch_1, epoch_2, average, low = error.splitlines()
     assert [line.split(": ")[0] for line in corpus] == ["train", "dev", "test"]
     assert batches.startswith("60 training pairs in 10 batches of up to 64 pieces; padding: ")
-    assert first == "Training 4,160 weights on cpu with 1 threads in float32"
+    assert first == "Training 4,160 weights on cpu with 1 thread in float32"
     evaluations = [epoch_1, epoch_2]
     assert [line.split("  ")[0] for line in evaluations] == ["epoch 1.00", "epoch 2.00"]
     assert average.startswith("average of the best 2: ")
