@@ -152,7 +152,7 @@ def result_table(recipes: dict[str, str], results: list[dict[str, Any]]) -> str:
         "## Results",
         "",
         "In brackets the 95 % bootstrap interval. Beam 5. TER is lower-cased, the others are "
-        "cased. Minutes are of training with its evaluations.",
+        "cased. Minutes are of training with its evaluations, on a machine that other runs shared.",
         "",
         "| run | set | sentences | BLEU | chrF2 | TER | pairs | minutes | threads |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|",
