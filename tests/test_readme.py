@@ -41,3 +41,14 @@ def test_every_option_of_the_readme_is_known():
     assert len(options) > 5
     for section, name in options:
         assert hasattr(getattr(Recipe(), section), name), f"--{section}.{name}"
+
+
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "recipes/README.md", "docs/translations.md"]
+)
+def test_links_to_files_lead_somewhere(document):
+    path = README.parent / document
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text("utf-8"))
+    for target in targets:
+        assert (path.parent / target).exists(), f"{document} links to {target}"
+    assert targets or document == "CONTRIBUTING.md"
