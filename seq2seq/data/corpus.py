@@ -14,7 +14,8 @@ from typing import Any
 from seq2seq.config import ConfigurationError, CorpusConfig, FilterConfig, Recipe
 from seq2seq.data.filters import active_filters, folded
 from seq2seq.data.hub import read_hub
-from seq2seq.data.readers import READERS, Columns, Sides, is_table, part_names, read_entry
+from seq2seq.data.readers import READERS, Columns, Sides, is_table, read_entry
+from seq2seq.data.slices import part_names
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
