@@ -274,6 +274,8 @@ class TrainingConfig:
     """auto, cpu, cuda or cuda:N."""
     threads: int | None = None
     """Processor threads; as many as cores if not given."""
+    plain: bool = False
+    """Trains by the plain path: the slow reference of the faster code, one step after another."""
     seed: int = 1
     """Seed of initialisation, order, dropout and drawn development sets."""
 

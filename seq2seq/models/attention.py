@@ -1,7 +1,8 @@
 """What joins encoder and decoder: a fixed-length context, or Bahdanau attention in its place.
 
-To add an attention, write a subclass of `Attention` and one line of `ATTENTIONS`. Nothing is
-remembered on a module: `prepare` makes a `Memory` once per sentence, every step receives it.
+To add an attention, write a subclass of `Attention` and one line of `ATTENTIONS`; with a `run` of
+its own it trains faster. Nothing is remembered on a module: `prepare` makes a `Memory` once per
+sentence, every step receives it.
 """
 
 from typing import NamedTuple
@@ -11,8 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seq2seq.config import ModelConfig
+from seq2seq.models.cells import Cell, CellState
 from seq2seq.models.encoder import EncoderOutput
-from seq2seq.models.products import Linear, linear
+from seq2seq.models.fast_recurrence import AttentionWeights, run_attention_recurrence
+from seq2seq.models.products import linear
+from seq2seq.models.recurrence import run_in_stretches
 
 
 class Memory(NamedTuple):
@@ -44,7 +48,7 @@ class Attention(nn.Module):
         raise TypeError(f"{type(self).__name__} prepares no memory.")
 
     def forward(
-        self, query: Tensor, memory: Memory, *, position: int, linear: Linear = linear
+        self, query: Tensor, memory: Memory, *, position: int
     ) -> tuple[Tensor, Tensor | None]:
         """Looks into the memory.
 
@@ -53,13 +57,48 @@ class Attention(nn.Module):
                 sentence, the same number for each.
             memory: What `prepare` made of the sentences.
             position: Number of the target step, from 0.
-            linear: The product to use; loops give `DeferredProducts`.
 
         Returns:
             The context [rows, encoder_size] and the alignment [rows, source_length], whose rows
             sum to 1, or None where there is none.
         """
         raise TypeError(f"{type(self).__name__} gives no context.")
+
+    def run(
+        self,
+        cell: Cell,
+        context_weight: Tensor,
+        from_embedding: Tensor,
+        state: CellState,
+        memory: Memory,
+        *,
+        position: int,
+        stretch: int,
+    ) -> tuple[Tensor, Tensor]:
+        """Takes all steps of the layer that asks, one row per sentence.
+
+        Args:
+            cell: The cell of that layer.
+            context_weight: Its input weights for the context, [gates * hidden_size, encoder_size].
+            from_embedding: The embeddings' share in its gates,
+                [target_length, batch, gates * hidden_size].
+            state: Where it starts, each [batch, hidden_size].
+            position: Number of the first target step.
+            stretch: Steps after which gradients flow no further back.
+
+        Returns:
+            Hidden states and contexts, [target_length, batch, size].
+        """
+        hidden, contexts = [], []
+        for index, projected in enumerate(from_embedding.unbind()):
+            if index and index % stretch == 0:
+                state = tuple(part.detach() for part in state)
+            context, _ = self(state[0], memory, position=position + index)
+            from_context = linear(context, context_weight)
+            state = cell(projected.to(state[0].dtype) + from_context, state)
+            hidden.append(state[0])
+            contexts.append(context)
+        return torch.stack(hidden), torch.stack(contexts)
 
 
 class FixedContext(Attention):
@@ -84,14 +123,33 @@ class FixedContext(Attention):
         """Takes the last layer's hidden state after the last step as the summary."""
         return Memory(values=encoded.final_state[0][-1].unsqueeze(1))
 
-    def forward(
-        self, query: Tensor, memory: Memory, *, position: int, linear: Linear = linear
-    ) -> tuple[Tensor, None]:
+    def forward(self, query: Tensor, memory: Memory, *, position: int) -> tuple[Tensor, None]:
         """See `Attention.forward`."""
         sentences, _, encoder_size = memory.values.shape
         context = memory.values.expand(sentences, len(query) // sentences, encoder_size)
         context = context.reshape(len(query), encoder_size)
         return (context if self.every_step or position == 0 else torch.zeros_like(context)), None
+
+    def run(
+        self,
+        cell: Cell,
+        context_weight: Tensor,
+        from_embedding: Tensor,
+        state: CellState,
+        memory: Memory,
+        *,
+        position: int,
+        stretch: int,
+    ) -> tuple[Tensor, Tensor]:
+        """See `Attention.run`; since no context hangs on a state, all leave the loop."""
+        length = len(from_embedding)
+        context = memory.values.transpose(0, 1)  # [1, batch, encoder_size]
+        num_seen = length if self.every_step else int(position == 0)
+        seen = context.expand(num_seen, -1, -1)
+        contexts = torch.cat([seen, torch.zeros_like(context).expand(length - num_seen, -1, -1)])
+        from_context = linear(context, context_weight)
+        projected = torch.cat([from_embedding[:num_seen] + from_context, from_embedding[num_seen:]])
+        return run_in_stretches(cell, projected, state, stretch=stretch), contexts
 
 
 class BahdanauAttention(Attention):
@@ -124,9 +182,7 @@ class BahdanauAttention(Attention):
             mask=encoded.source_mask,
         )
 
-    def forward(
-        self, query: Tensor, memory: Memory, *, position: int, linear: Linear = linear
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, query: Tensor, memory: Memory, *, position: int) -> tuple[Tensor, Tensor]:
         """See `Attention.forward`."""
         if memory.keys is None or memory.mask is None:
             raise ValueError("This memory was not prepared by a BahdanauAttention.")
@@ -143,6 +199,36 @@ class BahdanauAttention(Attention):
             alignment = scores.softmax(dim=-1)  # [sentences, rows per sentence, source_length]
             context = torch.bmm(alignment, values)
         return context.flatten(0, 1), alignment.flatten(0, 1)
+
+    def run(
+        self,
+        cell: Cell,
+        context_weight: Tensor,
+        from_embedding: Tensor,
+        state: CellState,
+        memory: Memory,
+        *,
+        position: int,
+        stretch: int,
+    ) -> tuple[Tensor, Tensor]:
+        """See `Attention.run`."""
+        if memory.keys is None or memory.mask is None or not cell.has_gradient:
+            return super().run(
+                cell, context_weight, from_embedding, state, memory,
+                position=position, stretch=stretch,
+            )  # fmt: skip
+        return run_attention_recurrence(
+            cell,
+            AttentionWeights(
+                context_weight, self.project_query.weight, self.score.weight.squeeze(0)
+            ),
+            from_embedding,
+            memory.keys,
+            memory.values,
+            memory.mask,
+            state,
+            stretch=stretch,
+        )
 
 
 ATTENTIONS: dict[str, type[Attention]] = {"bahdanau": BahdanauAttention, "none": FixedContext}

@@ -12,8 +12,8 @@ from seq2seq.config import choose
 from seq2seq.models.attention import Attention, Memory
 from seq2seq.models.cells import CELLS, Cell, CellState
 from seq2seq.models.encoder import RecurrentState
-from seq2seq.models.products import DeferredProducts, linear
-from seq2seq.models.recurrence import run_recurrence
+from seq2seq.models.products import is_plain, linear
+from seq2seq.models.recurrence import run_in_stretches
 
 
 class DecoderState(NamedTuple):
@@ -123,22 +123,17 @@ class Decoder(nn.Module):
         Returns:
             Features, [batch, target_length, readout_size].
         """
-        rows, target_length = target_input_ids.shape
-        stretch = truncation_steps or target_length
+        length = target_input_ids.shape[1]
+        stretch = truncation_steps or length
+        if is_plain():
+            return self._step_through(target_input_ids, state, memory, stretch)
         # Time first from here on: [target_length, batch, ...].
         embedded = self.dropout(self.embedding(target_input_ids.t()))
         hidden, contexts = self._run_bottom(embedded, state, memory, stretch)
         for index, cell in enumerate(self._cells[1:], start=1):
-            projected = cell.project(self.dropout(hidden))
             layer_state: CellState = tuple(part[index] for part in state.layers)
-            outputs = []
-            for chunk in projected.split(stretch):
-                packed, layer_state = run_recurrence(
-                    cell, chunk.flatten(0, 1), [rows] * len(chunk), layer_state
-                )
-                layer_state = tuple(part.detach() for part in layer_state)
-                outputs.append(packed.view(len(chunk), rows, -1))
-            above = torch.cat(outputs)
+            projected = cell.project(self.dropout(hidden))
+            above = run_in_stretches(cell, projected, layer_state, stretch=stretch)
             hidden = hidden + above if index >= 2 else above
         return self._read_out(hidden, contexts, embedded).transpose(0, 1)
 
@@ -150,28 +145,34 @@ class Decoder(nn.Module):
     def _cells(self) -> list[Cell]:
         return [cast(Cell, cell) for cell in self.layers]
 
+    def _step_through(
+        self, target_input_ids: Tensor, state: DecoderState, memory: Memory, stretch: int
+    ) -> Tensor:
+        """The plain way: one `step` after the other."""
+        features = []
+        for index, previous_ids in enumerate(target_input_ids.unbind(1)):
+            if index and index % stretch == 0:
+                layers = tuple(part.detach() for part in state.layers)
+                state = state._replace(layers=layers)
+            stepped, state, _ = self.step(previous_ids, state, memory)
+            features.append(stepped)
+        return torch.stack(features, dim=1)
+
     def _run_bottom(
         self, embedded: Tensor, state: DecoderState, memory: Memory, stretch: int
     ) -> tuple[Tensor, Tensor]:
         """The layer with attention: hidden states and contexts, [target_length, batch, size]."""
         cell = self._cells[0]
         embedding_size = embedded.shape[-1]
-        from_embedding = linear(embedded, cell.weight_ih[:, :embedding_size], cell.bias_ih)
-        context_weight = cell.weight_ih[:, embedding_size:]
-        products = DeferredProducts()
-        current: CellState = tuple(part[0] for part in state.layers)
-        hidden, contexts = [], []
-        for index, projected in enumerate(from_embedding.unbind()):
-            if index and index % stretch == 0:
-                current = tuple(part.detach() for part in current)
-            context, _ = self.attention(
-                current[0], memory, position=state.position + index, linear=products
-            )
-            from_context = products(context, context_weight, None)
-            current = cell(projected.to(current[0].dtype) + from_context, current, products)
-            hidden.append(current[0])
-            contexts.append(context)
-        return torch.stack(hidden), torch.stack(contexts)
+        return self.attention.run(
+            cell,
+            cell.weight_ih[:, embedding_size:],
+            linear(embedded, cell.weight_ih[:, :embedding_size], cell.bias_ih),
+            tuple(part[0] for part in state.layers),
+            memory,
+            position=state.position,
+            stretch=stretch,
+        )
 
     def _read_out(self, hidden: Tensor, context: Tensor, embedded: Tensor) -> Tensor:
         joined = torch.cat([hidden, context.to(hidden.dtype), embedded.to(hidden.dtype)], dim=-1)

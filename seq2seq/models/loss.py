@@ -1,7 +1,9 @@
 """The training loss: label-smoothed cross-entropy of the vocabulary layer, in slices of tokens.
 
-The full matrix of scores, [tokens, vocabulary_size], is never held: each slice's gradients are
-formed in the forward pass, while its scores are there, and only scaled in the backward pass.
+The scores of all tokens, [tokens, vocabulary_size], are never held in full precision: each slice's
+gradients are formed in the forward pass, while its scores are there, and only scaled in the
+backward pass. Within a slice, blocks of rows that stay in a processor's cache go through all
+elementwise work, one after the other; their gradients take the place of their scores.
 """
 
 from typing import Any, NamedTuple
@@ -11,9 +13,17 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from seq2seq.models.products import product_dtype, to_rows
+from seq2seq.models.products import (
+    is_plain,
+    linear,
+    multiply,
+    multiply_over_rows,
+    product_dtype,
+    to_rows,
+)
 
-SLICE_ELEMENTS = 4_000_000  # scores held at a time: 16 MB in float32, about what caches hold
+SLICE_BYTES = 2**25  # scores held at a time; larger slices add up fewer weight gradients
+BLOCK_ELEMENTS = 2**19  # scores in float32 on which elementwise work is done at a time
 
 
 class LossOutput(NamedTuple):
@@ -46,10 +56,29 @@ def vocabulary_loss(
         label_smoothing: In [0, 1).
     """
     real = target_ids != pad_id
+    if is_plain():
+        return _plain_loss(features, weight, bias, target_ids, real, label_smoothing)
     loss, nll = _VocabularyLoss.apply(
         features[real], weight, bias, target_ids[real], label_smoothing, torch.is_grad_enabled()
     )
     return LossOutput(loss, nll.detach(), real.sum())
+
+
+def _plain_loss(
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    target_ids: Tensor,
+    real: Tensor,
+    label_smoothing: float,
+) -> LossOutput:
+    """The plain way: all scores at once, torch's own cross-entropy."""
+    scores, ids = linear(features[real], weight, bias), target_ids[real]
+    sums_dtype = torch.promote_types(scores.dtype, torch.float32)
+    scores = scores.to(sums_dtype)
+    loss = functional.cross_entropy(scores, ids, label_smoothing=label_smoothing, reduction="sum")
+    nll = functional.cross_entropy(scores.detach(), ids, reduction="sum")
+    return LossOutput(loss, nll, real.sum())
 
 
 class _VocabularyLoss(torch.autograd.Function):
@@ -76,29 +105,38 @@ class _VocabularyLoss(torch.autograd.Function):
             smoothed = features.new_zeros((), dtype=sums_dtype)
             plain = smoothed.clone()
             vocabulary_size = len(weight)
-            slice_rows = max(1, SLICE_ELEMENTS // vocabulary_size)
+            slice_rows = max(1, SLICE_BYTES // (vocabulary_size * dtype.itemsize))
+            block_rows = max(1, BLOCK_ELEMENTS // vocabulary_size)
             for start in range(0, len(features), slice_rows):
                 ids = target_ids[start : start + slice_rows].unsqueeze(1)
-                num_rows = len(ids)
-                part = to_rows(features[start : start + num_rows], dtype)
-                logits = functional.linear(part, low_weight, low_bias)[:num_rows].to(sums_dtype)
-                log_sum = logits.logsumexp(dim=1, keepdim=True)
-                nll = (log_sum - logits.gather(1, ids)).sum()
-                plain += nll
-                smoothed += (1 - smoothing) * nll
-                if smoothing:
-                    smoothed += smoothing * (log_sum.sum() - logits.sum() / vocabulary_size)
-                if not needed:
-                    continue
-                # d loss / d logits = softmax - (1 - smoothing) * one_hot - smoothing / vocabulary
-                gradient = logits.sub_(log_sum).exp_()
-                if smoothing:
-                    gradient.sub_(smoothing / vocabulary_size)
-                gradient.scatter_add_(1, ids, gradient.new_full(ids.shape, smoothing - 1))
-                bias_gradient += gradient.sum(0)
-                low_gradient = to_rows(gradient, dtype)
-                feature_gradient[start : start + num_rows] = (low_gradient @ low_weight)[:num_rows]
-                weight_gradient += low_gradient.t() @ part
+                part = to_rows(features[start : start + len(ids)], dtype)
+                scores = multiply(part, low_weight, low_bias)
+                for block, block_ids in zip(
+                    scores[: len(ids)].split(block_rows), ids.split(block_rows), strict=True
+                ):
+                    log_probabilities = block.to(sums_dtype).log_softmax(dim=1)
+                    nll = -log_probabilities.gather(1, block_ids).sum()
+                    plain += nll
+                    smoothed += (1 - smoothing) * nll
+                    if smoothing:
+                        smoothed -= smoothing / vocabulary_size * log_probabilities.sum()
+                    if not needed:
+                        continue
+                    # d loss / d scores = softmax - (1 - smoothing) * one_hot - smoothing / size
+                    gradient = log_probabilities.exp_()
+                    if smoothing:
+                        gradient.sub_(smoothing / vocabulary_size)
+                    gradient.scatter_add_(
+                        1, block_ids, gradient.new_full(block_ids.shape, smoothing - 1)
+                    )
+                    bias_gradient += gradient.sum(0)
+                    block.copy_(gradient)
+                if needed:
+                    scores[len(ids) :] = 0
+                    feature_gradient[start : start + len(ids)] = multiply(scores, low_weight.t())[
+                        : len(ids)
+                    ]
+                    weight_gradient += multiply_over_rows(scores, part)
         if needed:
             ctx.save_for_backward(
                 feature_gradient,

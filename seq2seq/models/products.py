@@ -1,11 +1,12 @@
-"""Matrix products in low or full precision, whose weight gradients are formed once per loop.
+"""Matrix products by the fastest routine that the machine has, in low or full precision.
 
-A loop over time multiplies by the same weights at every step. Automatic differentiation would form
-one weight gradient per step and add them up; `DeferredProducts` keeps the factors of each step and
-forms the sum as a single product when the backward pass of the loop has ended.
+`plain_path` selects torch's own products, recurrences and loss instead of this package's faster
+ones: slower, easier to read, and what the faster ones are tested against.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -13,20 +14,33 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-Linear = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""Maps (inputs [..., in], weight [out, in], bias [out] or None) to [..., out]."""
+from seq2seq.devices import is_onednn_faster
+
+_plain = ContextVar("plain", default=False)
+
+
+@contextmanager
+def plain_path(active: bool = True) -> Iterator[None]:
+    """Inside of it everything is computed the plain way; backward passes need no context."""
+    token = _plain.set(active)
+    try:
+        yield
+    finally:
+        _plain.reset(token)
+
+
+def is_plain() -> bool:
+    """Whether the plain path was asked for."""
+    return _plain.get()
 
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`torch.nn.functional.linear` in the precision of autocast, or else of the weights."""
     dtype = product_dtype(weight)
-    if not _wants_even_rows(weight.device, dtype):
+    if is_plain() or not _counts_rows(weight.device, dtype):
         return functional.linear(inputs.to(weight.dtype), weight, bias)
-    if torch.is_grad_enabled() and weight.requires_grad:
-        return DeferredProducts()(inputs, weight, bias)
     rows = inputs.reshape(-1, inputs.shape[-1])
-    bias = None if bias is None else bias.to(dtype)
-    outputs = functional.linear(to_rows(rows, dtype), weight.to(dtype), bias)[: len(rows)]
+    outputs = _Linear.apply(rows, weight, bias, dtype)
     return outputs.view(*inputs.shape[:-1], len(weight))
 
 
@@ -36,128 +50,77 @@ def product_dtype(weight: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
 
 
+def multiply(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`inputs @ weight.T + bias` of matrices of one precision; knows nothing of gradients."""
+    if inputs.dtype == torch.float32 and is_onednn_faster(inputs.device):
+        if not (weight.is_contiguous() or weight.t().is_contiguous()):
+            weight = weight.contiguous()  # of slices it would take a thousand times as long
+        return torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, "none", [], "")
+    return functional.linear(inputs, weight, bias)
+
+
+def multiply_over_rows(left: Tensor, right: Tensor) -> Tensor:
+    """`left.T @ right` [left columns, right columns] of matrices with the same rows."""
+    if left.dtype == torch.float32 and is_onednn_faster(left.device):
+        # Transposed as a whole: this routine is twice as slow with the first factor lying across.
+        return multiply(right.t().contiguous(), left.t()).t()
+    return left.t() @ right
+
+
 def to_rows(matrix: Tensor, dtype: torch.dtype) -> Tensor:
     """Casts a matrix [rows, size] for a product, and on a processor rounds its rows up with zeros.
 
-    A processor's low-precision library compiles its product anew for each number of rows that it
-    meets, in milliseconds and about a megabyte each; numbers of rows from a short list meet again.
+    oneDNN compiles its product anew for each number of rows that it meets, in milliseconds and
+    about a megabyte each; numbers of rows from a short list meet again.
     """
     rows = len(matrix)
-    even = _round_up(rows) if _wants_even_rows(matrix.device, dtype) else rows
+    even = _round_up(rows) if _counts_rows(matrix.device, dtype) else rows
     if even == rows:
-        return matrix.to(dtype)
+        return matrix.to(dtype).contiguous()
     rounded = matrix.new_empty(even, matrix.shape[1], dtype=dtype)
     rounded[:rows] = matrix
     rounded[rows:] = 0
     return rounded
 
 
-def _wants_even_rows(device: torch.device, dtype: torch.dtype) -> bool:
+def _counts_rows(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether products with these are oneDNN's."""
+    if dtype == torch.float32:
+        return is_onednn_faster(device)
     return device.type == "cpu" and dtype in (torch.bfloat16, torch.float16)
 
 
 def _round_up(rows: int) -> int:
-    """The next multiple of a step that grows with the number: at most an eighth is added."""
+    """The next multiple of a step that grows with the number: 16 or an eighth are added at most."""
     step = 16
     while rows > 16 * step:
         step *= 2
-    return -(-rows // step) * step
+    return max(1, -(-rows // step)) * step
 
 
-class DeferredProducts:
-    """Acts like `linear`; gradients of weight and bias are formed once, after the loop.
-
-    One object serves one loop of one forward pass. For the weights `W` of a loop with inputs `x_t`
-    and output gradients `g_t`, the gradient is `sum_t g_t^T x_t`, which equals the product of the
-    two stacked matrices `[g_1; g_2; ...]^T [x_1; x_2; ...]`.
-    """
-
-    def __init__(self) -> None:
-        # The anchors stand here and not on the tapes: a tape is held by its anchor's graph node,
-        # and a cycle through the graph would outlive the loop.
-        self._tapes: dict[tuple[int, int], tuple[Tensor, _Tape]] = {}
-
-    def __call__(self, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Returns `inputs @ weight.T + bias`, [..., out]."""
-        if not (torch.is_grad_enabled() and weight.requires_grad):
-            return linear(inputs, weight, bias)
-        key = id(weight), id(bias)
-        if key not in self._tapes:
-            tape = _Tape(weight, bias)
-            self._tapes[key] = _WeightGradient.apply(weight, bias, tape), tape
-        rows = inputs.reshape(-1, inputs.shape[-1])
-        outputs = _Product.apply(rows, *self._tapes[key])
-        return outputs.view(*inputs.shape[:-1], len(weight))
-
-
-class _Tape:
-    """Factors of one weight's products, collected while the backward pass walks the loop."""
-
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        dtype = product_dtype(weight)
-        self.original = weight, bias  # keeps their ids from being used again meanwhile
-        self.weight = weight.detach().to(dtype)
-        self.bias = None if bias is None else bias.detach().to(dtype)
-        self.backward_pass = -1
-        self.inputs: list[Tensor] = []
-        self.gradients: list[Tensor] = []
-
-    def record(self, inputs: Tensor, gradient: Tensor) -> None:
-        """Keeps the factors of one product, for the backward pass that is under way."""
-        # One that asked for other gradients only has left its factors; they are not wanted here.
-        backward_pass = torch._C._current_graph_task_id()
-        if backward_pass != self.backward_pass:
-            self.clear()
-            self.backward_pass = backward_pass
-        self.inputs.append(inputs)
-        self.gradients.append(gradient)
-
-    def clear(self) -> None:
-        """Forgets all factors."""
-        self.inputs.clear()
-        self.gradients.clear()
-
-
-class _WeightGradient(torch.autograd.Function):
-    """Its output is an input of every product, so its backward runs after all of theirs."""
-
+class _Linear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, bias: Tensor | None, tape: _Tape) -> Tensor:
-        ctx.tape = tape
-        return weight.new_zeros(())
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, _: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        tape: _Tape = ctx.tape
-        weight_needed, bias_needed, _tape_needed = ctx.needs_input_grad
-        gradients = torch.cat(tape.gradients)
-        inputs = torch.cat(tape.inputs)
-        tape.clear()
-        dtype = tape.original[0].dtype
-        weight_gradient = None
-        if weight_needed:
-            product = to_rows(gradients, gradients.dtype).t() @ to_rows(inputs, inputs.dtype)
-            weight_gradient = product.to(dtype)
-        bias_gradient = gradients.sum(0, dtype=dtype) if bias_needed else None
-        return weight_gradient, bias_gradient, None
-
-
-class _Product(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, inputs: Tensor, anchor: Tensor, tape: _Tape) -> Tensor:
-        low_inputs = to_rows(inputs, tape.weight.dtype)
-        ctx.tape, ctx.input_dtype, ctx.num_rows = tape, inputs.dtype, len(inputs)
-        ctx.save_for_backward(low_inputs)
+    def forward(
+        ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype
+    ) -> Tensor:
+        low_inputs, low_weight = to_rows(inputs, dtype), weight.to(dtype).contiguous()
+        ctx.dtypes = inputs.dtype, weight.dtype
+        ctx.save_for_backward(low_inputs, low_weight)
         with torch.autocast(inputs.device.type, enabled=False):
-            return functional.linear(low_inputs, tape.weight, tape.bias)[: len(inputs)]
+            low_bias = None if bias is None else bias.to(dtype)
+            return multiply(low_inputs, low_weight, low_bias)[: len(inputs)]
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        tape: _Tape = ctx.tape
-        (inputs,) = ctx.saved_tensors
-        gradient = to_rows(gradient, tape.weight.dtype)
-        tape.record(inputs, gradient)
-        input_gradient = (gradient @ tape.weight)[: ctx.num_rows].to(ctx.input_dtype)
-        return input_gradient, tape.weight.new_zeros((), dtype=tape.original[0].dtype), None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, weight = ctx.saved_tensors
+        input_dtype, weight_dtype = ctx.dtypes
+        inputs_needed, weight_needed, bias_needed, _ = ctx.needs_input_grad
+        rows = len(gradient)
+        gradient = to_rows(gradient, weight.dtype)
+        return (
+            multiply(gradient, weight.t())[:rows].to(input_dtype) if inputs_needed else None,
+            multiply_over_rows(gradient, inputs).to(weight_dtype) if weight_needed else None,
+            gradient.sum(0, dtype=weight_dtype) if bias_needed else None,
+            None,
+        )

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from seq2seq.config import TrainingConfig, choose
-from seq2seq.devices import find_device, is_bfloat16_fast
+from seq2seq.devices import find_device, is_bfloat16_fast, keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Hardware:
 
 
 def choose_hardware(config: TrainingConfig) -> Hardware:
-    """Turns the wishes of a recipe into what is there, and sets the number of threads.
+    """Turns the wishes of a recipe into what is there, and prepares the process for it.
 
     Raises:
         ConfigurationError: If the device is unknown or not there.
@@ -45,6 +45,7 @@ def choose_hardware(config: TrainingConfig) -> Hardware:
     device = find_device(config.device, field="training.device")
     if config.threads is not None:
         torch.set_num_threads(config.threads)
+    keep_freed_memory()
     return Hardware(device, is_bfloat16_fast(device) if wish is None else wish)
 
 

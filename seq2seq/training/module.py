@@ -20,6 +20,7 @@ from seq2seq.config import TrainingConfig, choose
 from seq2seq.data.batch import Batch
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.models.loss import LossOutput
+from seq2seq.models.products import plain_path
 from seq2seq.training.schedule import SCHEDULES
 
 # Optimiser steps between two lines of the logs.
@@ -114,14 +115,15 @@ class TranslationModule(LightningModule):
 
     def forward(self, batch: Batch) -> LossOutput:
         """Summed loss, summed negative log-likelihood and number of target pieces of a batch."""
-        return self.network.loss(
-            batch.source_ids,
-            batch.source_lengths,
-            batch.target_input_ids,
-            batch.target_output_ids,
-            label_smoothing=self.config.label_smoothing,
-            truncation_steps=self.config.truncation_steps,
-        )
+        with plain_path(self.config.plain):
+            return self.network.loss(
+                batch.source_ids,
+                batch.source_lengths,
+                batch.target_input_ids,
+                batch.target_output_ids,
+                label_smoothing=self.config.label_smoothing,
+                truncation_steps=self.config.truncation_steps,
+            )
 
     def on_train_start(self) -> None:
         """Starts the clock of the logged speed."""

@@ -13,7 +13,6 @@ from seq2seq.models.attention import (
     Memory,
 )
 from seq2seq.models.encoder import EncoderOutput
-from seq2seq.models.products import DeferredProducts
 
 LENGTHS = [5, 2, 1]
 SENTENCES, SOURCE_LENGTH, ENCODER_SIZE, QUERY_SIZE, ATTENTION_SIZE = 3, 5, 7, 4, 6
@@ -116,14 +115,11 @@ def test_selected_sentences_keep_their_contexts(kind: int, indices: list[int]) -
         torch.testing.assert_close(new_alignment, alignment[kept])
 
 
-@pytest.mark.parametrize("deferred", [False, True])
-def test_gradients_of_bahdanau_pass_gradcheck(deferred: bool) -> None:
+def test_gradients_of_bahdanau_pass_gradcheck() -> None:
     attention, encoded = make_bahdanau(), make_encoded()
     names, weights = zip(*attention.named_parameters(), strict=True)
 
     def look(query: Tensor, outputs: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
-        options = {"linear": DeferredProducts()} if deferred else {}
-
         class Look(nn.Module):
             def __init__(self) -> None:
                 super().__init__()
@@ -131,7 +127,7 @@ def test_gradients_of_bahdanau_pass_gradcheck(deferred: bool) -> None:
 
             def forward(self) -> tuple[Tensor, Tensor]:
                 memory = attention.prepare(encoded._replace(encoder_outputs=outputs))
-                return attention(query, memory, position=0, **options)
+                return attention(query, memory, position=0)
 
         by_name = {f"attention.{name}": weight for name, weight in zip(names, weights, strict=True)}
         return torch.func.functional_call(Look(), by_name, ())

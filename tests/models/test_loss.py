@@ -6,6 +6,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from seq2seq.models import loss as loss_module
 from seq2seq.models.loss import vocabulary_loss
+from seq2seq.models.products import plain_path
 
 BATCH, TARGET_LENGTH, READOUT_SIZE, VOCABULARY_SIZE, PAD = 3, 4, 5, 7, 0
 TARGETS = torch.tensor([[1, 6, 3, PAD], [2, PAD, PAD, PAD], [5, 5, 4, 3]])
@@ -32,12 +33,14 @@ def torch_loss(features: Tensor, weight: Tensor, bias: Tensor, smoothing: float)
 
 
 # 1 element is one token at a time; 21 are three tokens, which do not divide the eight.
+@pytest.mark.parametrize("block_elements", [1, 21, 10**6])
 @pytest.mark.parametrize("slice_elements", [1, 21, 8 * 7, 10**6])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
 def test_values_and_gradients_equal_those_of_torch(
-    smoothing: float, slice_elements: int, monkeypatch: pytest.MonkeyPatch
+    smoothing: float, slice_elements: int, block_elements: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loss_module, "SLICE_ELEMENTS", slice_elements)
+    monkeypatch.setattr(loss_module, "SLICE_BYTES", 8 * slice_elements)
+    monkeypatch.setattr(loss_module, "BLOCK_ELEMENTS", block_elements)
     inputs = make_inputs()
     output = vocabulary_loss(*inputs, TARGETS, pad_id=PAD, label_smoothing=smoothing)
     expected = torch_loss(*inputs, smoothing)
@@ -47,6 +50,27 @@ def test_values_and_gradients_equal_those_of_torch(
     assert not output.nll.requires_grad
     torch.testing.assert_close(
         torch.autograd.grad(output.loss / 3, inputs), torch.autograd.grad(expected / 3, inputs)
+    )
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_plain_path_gives_the_same(smoothing: float) -> None:
+    inputs, results = make_inputs(), []
+    for plain in (True, False):
+        with plain_path(plain):
+            output = vocabulary_loss(*inputs, TARGETS, pad_id=PAD, label_smoothing=smoothing)
+        assert not output.nll.requires_grad
+        results.append((*output, torch.autograd.grad(output.loss, inputs)))
+    torch.testing.assert_close(*results)
+
+
+def test_float32_by_onednn_equals_torch(onednn: None) -> None:
+    inputs = make_inputs(torch.float32)
+    output = vocabulary_loss(*inputs, TARGETS, pad_id=PAD, label_smoothing=0.1)
+    expected = torch_loss(*inputs, 0.1)
+    torch.testing.assert_close(output.loss, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(output.loss, inputs), torch.autograd.grad(expected, inputs)
     )
 
 
@@ -86,7 +110,13 @@ class _CountedProducts(TorchDispatchMode):
     count = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        if function.overloadpacket.__name__ in ("mm", "addmm", "bmm", "linear"):
+        if function.overloadpacket.__name__ in (
+            "mm",
+            "addmm",
+            "bmm",
+            "linear",
+            "_linear_pointwise",
+        ):
             self.count += 1
         return function(*args, **(kwargs or {}))
 

@@ -1,187 +1,94 @@
-import gc
-
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from seq2seq.models.products import DeferredProducts, Linear, _Tape, linear
+from seq2seq.models.products import (
+    is_plain,
+    linear,
+    multiply,
+    multiply_over_rows,
+    plain_path,
+    to_rows,
+)
 
-STEPS, ROWS, SIZE = 4, 3, 5
-
-
-def make_weights(*, bias: bool = True) -> tuple[Tensor, Tensor | None, list[Tensor]]:
-    """A square recurrent matrix, its bias, and an input for each step."""
-    weight = torch.randn(SIZE, SIZE, dtype=torch.float64, requires_grad=True)
-    offset = torch.randn(SIZE, dtype=torch.float64, requires_grad=True) if bias else None
-    inputs = [
-        torch.randn(ROWS, SIZE, dtype=torch.float64, requires_grad=True) for _ in range(STEPS)
-    ]
-    return weight, offset, inputs
+DTYPES = [torch.float64, torch.float32, torch.bfloat16]
 
 
-def run_loop(
-    product: Linear, weight: Tensor, bias: Tensor | None, inputs: list[Tensor]
-) -> list[Tensor]:
-    """A tanh network: each step needs the one before."""
-    state, states = torch.zeros_like(inputs[0]), []
-    for step in inputs:
-        state = torch.tanh(step + product(state + step, weight, bias))
-        states.append(state)
-    return states
+def make_inputs(*shape: int, dtype: torch.dtype = torch.float32) -> list[Tensor]:
+    """Inputs [*shape, 3], a weight [5, 3] and a bias [5]."""
+    sizes = [(*shape, 3), (5, 3), (5,)]
+    return [torch.randn(*size, dtype=dtype, requires_grad=True) for size in sizes]
 
 
-def given(*tensors: Tensor | None) -> list[Tensor]:
-    return [tensor for tensor in tensors if tensor is not None]
-
-
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("used", [slice(None), slice(0, 2), slice(-1, None), slice(1, 2)])
-def test_a_loop_equals_functional_linear_whatever_outputs_are_used(bias: bool, used: slice) -> None:
-    weight, offset, inputs = make_weights(bias=bias)
+def compare(inputs: Tensor, weight: Tensor, bias: Tensor | None, **tolerance: float) -> None:
+    """Values and gradients of `linear` against torch's own."""
+    asked = [tensor for tensor in (inputs, weight, bias) if tensor is not None]
     results = []
-    for product in (DeferredProducts(), functional.linear):
-        states = torch.stack(run_loop(product, weight, offset, inputs)[used])
-        asked = given(weight, offset, *inputs)
-        loss = (states * torch.arange(1.0, SIZE + 1)).sum()
-        results.append((states, torch.autograd.grad(loss, asked, materialize_grads=True)))
-    torch.testing.assert_close(*results)
-
-
-def test_slices_of_one_weight_equal_functional_linear() -> None:
-    whole = torch.randn(7, 3 + SIZE, dtype=torch.float64, requires_grad=True)
-    inputs = torch.randn(STEPS, ROWS, SIZE, dtype=torch.float64, requires_grad=True)
-    first = torch.randn(ROWS, 3, dtype=torch.float64, requires_grad=True)
-    results = []
-    for product in (DeferredProducts(), functional.linear):
-        left, right = whole[:, :3], whole[:, 3:]
-        outputs = [product(first, left, None)]
-        outputs += [product(step + outputs[-1][:, :SIZE], right, None) for step in inputs]
-        loss = torch.stack(outputs).pow(2).sum()
-        results.append((outputs, torch.autograd.grad(loss, [whole, inputs, first])))
-    torch.testing.assert_close(*results)
-
-
-def test_a_slice_made_anew_for_each_step_equals_functional_linear() -> None:
-    whole = torch.randn(7, 3 + SIZE, dtype=torch.float64, requires_grad=True)
-    inputs = torch.randn(STEPS, ROWS, SIZE, dtype=torch.float64)
-    results = []
-    for product in (DeferredProducts(), functional.linear):
-        loss = sum(product(step, whole[:, 3:], None).pow(2).sum() for step in inputs)
-        results.append(torch.autograd.grad(loss, [whole]))
-    torch.testing.assert_close(*results)
-
-
-def test_a_weight_in_two_loops_gets_the_gradients_of_both() -> None:
-    weight, bias, inputs = make_weights()
-    results = []
-    for make in (DeferredProducts, lambda: functional.linear):
-        below = run_loop(make(), weight, bias, inputs)
-        above = run_loop(make(), weight, bias, below)
-        loss = above[-1].sum() + below[1].pow(2).sum()
-        results.append(torch.autograd.grad(loss, given(weight, bias, *inputs)))
-    torch.testing.assert_close(*results)
-
-
-def test_inputs_of_any_number_of_axes() -> None:
-    weight, bias, _ = make_weights()
-    inputs = torch.randn(2, ROWS, 4, SIZE, dtype=torch.float64, requires_grad=True)
-    results = []
-    for product in (DeferredProducts(), functional.linear):
+    for product in (linear, functional.linear):
         outputs = product(inputs, weight, bias)
-        results.append((outputs, torch.autograd.grad(outputs.sin().sum(), [weight, bias, inputs])))
-    torch.testing.assert_close(*results)
+        results.append((outputs, torch.autograd.grad(outputs.float().sin().sum(), asked)))
+    torch.testing.assert_close(*results, **tolerance)
 
 
-@pytest.mark.parametrize("frozen", ["weight", "bias", "inputs"])
-def test_what_needs_no_gradient_gets_none(frozen: str) -> None:
-    weight, bias, inputs = make_weights()
-    parts = {"weight": [weight], "bias": given(bias), "inputs": inputs}
-    for part in parts.pop(frozen):
-        part.requires_grad_(False)
-    asked = [tensor for part in parts.values() for tensor in part]
-    results = []
-    for product in (DeferredProducts(), functional.linear):
-        loss = run_loop(product, weight, bias, inputs)[-1].sum()
-        results.append(torch.autograd.grad(loss, asked))
-    torch.testing.assert_close(*results)
+@pytest.mark.parametrize("with_bias", [True, False])
+@pytest.mark.parametrize("shape", [(4,), (2, 4), (2, 3, 4), (1, 1), (0,), (17,)], ids=str)
+def test_linear_equals_torch(shape: tuple[int, ...], with_bias: bool, onednn: None) -> None:
+    inputs, weight, bias = make_inputs(*shape)
+    compare(inputs, weight, bias if with_bias else None)
+
+
+def test_linear_with_a_slice_of_a_weight_equals_torch(onednn: None) -> None:
+    inputs, weight, bias = make_inputs(4)
+    compare(inputs[:, :2], weight[:, 1:], bias)
+
+
+def test_linear_in_bfloat16_is_close_to_torch() -> None:
+    compare(*make_inputs(4, dtype=torch.bfloat16), atol=0.05, rtol=0.05)
+
+
+def test_linear_passes_gradcheck() -> None:
+    assert torch.autograd.gradcheck(linear, make_inputs(4, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("frozen", [0, 1, 2])
+def test_what_needs_no_gradient_gets_none(frozen: int, onednn: None) -> None:
+    inputs = make_inputs(4)
+    inputs[frozen].requires_grad_(False)
+    linear(*inputs).sum().backward()
+    for index, tensor in enumerate(inputs):
+        assert (tensor.grad is None) == (index == frozen)
+
+
+def test_two_backward_passes_through_one_graph_add_up(onednn: None) -> None:
+    inputs = make_inputs(4)
+    loss = linear(*inputs).sum()
+    loss.backward(retain_graph=True)
+    loss.backward()
+    expected = torch.autograd.grad(2 * functional.linear(*inputs).sum(), inputs)
+    torch.testing.assert_close([tensor.grad for tensor in inputs], list(expected))
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_without_gradients_it_is_linear(mode: type) -> None:
-    weight, bias, inputs = make_weights()
+def test_linear_without_gradients(mode: type, onednn: None) -> None:
+    inputs = make_inputs(4)
     with mode():
-        states = run_loop(DeferredProducts(), weight, bias, inputs)
-        torch.testing.assert_close(states, run_loop(functional.linear, weight, bias, inputs))
-    assert not states[-1].requires_grad
+        outputs = linear(*inputs)
+    assert not outputs.requires_grad
+    torch.testing.assert_close(outputs, functional.linear(*inputs).detach())
 
 
-def test_gradients_pass_gradcheck() -> None:
-    weight, bias, inputs = make_weights()
-
-    def last_states(weight: Tensor, bias: Tensor, *inputs: Tensor) -> Tensor:
-        return torch.cat(run_loop(DeferredProducts(), weight, bias, list(inputs))[-2:])
-
-    assert torch.autograd.gradcheck(last_states, (weight, bias, *inputs))
-
-
-def test_two_backward_passes_on_fresh_graphs_add_up() -> None:
-    weight, bias, inputs = make_weights()
-    for _ in range(2):
-        run_loop(DeferredProducts(), weight, bias, inputs)[-1].sum().backward()
-    asked = given(weight, bias, *inputs)
-    expected = torch.autograd.grad(
-        2 * run_loop(functional.linear, weight, bias, inputs)[-1].sum(), asked
-    )
-    torch.testing.assert_close([tensor.grad for tensor in asked], list(expected))
-
-
-def test_two_backward_passes_through_one_graph_add_up() -> None:
-    weight, bias, inputs = make_weights()
-    loss = run_loop(DeferredProducts(), weight, bias, inputs)[-1].sum()
-    loss.backward(retain_graph=True)
-    loss.backward()
-    asked = given(weight, bias, *inputs)
-    expected = torch.autograd.grad(
-        2 * run_loop(functional.linear, weight, bias, inputs)[-1].sum(), asked
-    )
-    torch.testing.assert_close([tensor.grad for tensor in asked], list(expected))
-
-
-def test_asking_for_the_gradient_of_an_input_leaves_nothing_behind() -> None:
-    weight, bias, inputs = make_weights()
-    results = []
-    for product in (DeferredProducts(), functional.linear):
-        loss = run_loop(product, weight, bias, inputs)[-1].sum()
-        first = torch.autograd.grad(loss, inputs, retain_graph=True)
-        results.append((first, torch.autograd.grad(loss, given(weight, bias))))
-    torch.testing.assert_close(*results)
-
-
-def test_one_weight_with_and_without_bias_in_one_loop() -> None:
-    weight, bias, inputs = make_weights()
-    results = []
-    for product in (DeferredProducts(), functional.linear):
-        loss = product(inputs[0], weight, None).sin().sum()
-        loss = loss + product(inputs[1], weight, bias).sin().sum()
-        results.append((loss, torch.autograd.grad(loss, [weight, bias, *inputs[:2]])))
-    torch.testing.assert_close(*results)
-
-
-def test_close_to_float32_under_bfloat16_autocast() -> None:
-    weight, bias, inputs = (
-        torch.randn(SIZE, SIZE, requires_grad=True),
-        torch.randn(SIZE, requires_grad=True),
-        [torch.randn(ROWS, SIZE, requires_grad=True) for _ in range(STEPS)],
-    )
-    results = []
-    for low in (True, False):
-        with torch.autocast("cpu", torch.bfloat16, enabled=low):
-            state = run_loop(DeferredProducts(), weight, bias, inputs)[-1]
-        gradients = torch.autograd.grad(state.float().sum(), [weight, bias, *inputs])
-        results.append((state.float(), gradients))
-    assert {gradient.dtype for gradient in results[0][1]} == {torch.float32}
-    torch.testing.assert_close(*results, atol=0.06, rtol=0.06)
+def test_gradients_are_in_the_precision_of_their_tensors_under_autocast() -> None:
+    inputs = make_inputs(4)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = linear(*inputs)
+    assert outputs.dtype == torch.bfloat16
+    gradients = torch.autograd.grad(outputs.float().sum(), inputs)
+    assert {gradient.dtype for gradient in gradients} == {torch.float32}
+    expected = torch.autograd.grad(functional.linear(*inputs).sum(), inputs)
+    torch.testing.assert_close(gradients, expected, atol=0.05, rtol=0.05)
 
 
 def test_linear_takes_the_precision_of_its_weights() -> None:
@@ -190,21 +97,44 @@ def test_linear_takes_the_precision_of_its_weights() -> None:
     assert linear(torch.randn(4, 3).double(), weight.float()).dtype == torch.float32
 
 
-@pytest.mark.parametrize("with_backward", [True, False])
-def test_loops_free_their_memory_without_the_garbage_collector(with_backward: bool) -> None:
-    def count_tapes() -> int:
-        return sum(type(thing) is _Tape for thing in gc.get_objects())
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("transposed", [False, True])
+def test_multiply_knows_weights_that_lie_either_way(
+    dtype: torch.dtype, transposed: bool, onednn: None
+) -> None:
+    inputs, weight = torch.randn(16, 3, dtype=dtype), torch.randn(5, 3, dtype=dtype)
+    lying = weight.t().contiguous().t() if transposed else weight
+    torch.testing.assert_close(multiply(inputs, lying), inputs @ weight.t())
 
-    gc.collect()
-    gc.disable()
-    try:
-        before = count_tapes()
-        for _ in range(3):
-            weight, bias, inputs = make_weights()
-            loss = run_loop(DeferredProducts(), weight, bias, inputs)[-1].sum()
-            if with_backward:
-                loss.backward()
-            del loss, weight, bias, inputs
-        assert count_tapes() == before
-    finally:
-        gc.enable()
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_multiply_over_rows(dtype: torch.dtype, onednn: None) -> None:
+    left, right = torch.randn(16, 3, dtype=dtype), torch.randn(16, 5, dtype=dtype)
+    torch.testing.assert_close(multiply_over_rows(left, right), left.t() @ right)
+
+
+@given(rows=st.integers(0, 700), dtype=st.sampled_from(DTYPES))
+def test_rounded_rows_hold_the_matrix_and_zeros(rows: int, dtype: torch.dtype) -> None:
+    matrix = torch.randn(rows, 2)
+    rounded = to_rows(matrix, dtype)
+    assert rounded.dtype == dtype
+    assert rows <= len(rounded) <= max(rows + 15, rows + rows // 8) + (rows == 0)
+    assert torch.equal(rounded[:rows], matrix.to(dtype))
+    assert not rounded[rows:].any()
+
+
+def test_few_numbers_of_rows_reach_the_processors_library() -> None:
+    met = {len(to_rows(torch.zeros(rows, 1), torch.bfloat16)) for rows in range(1, 2049)}
+    assert len(met) < 50
+
+
+def test_the_plain_path_is_left_as_it_was_found() -> None:
+    assert not is_plain()
+    with plain_path():
+        assert is_plain()
+        with plain_path(False):
+            assert not is_plain()
+        assert is_plain()
+    with pytest.raises(ZeroDivisionError), plain_path():
+        _ = 1 / 0
+    assert not is_plain()

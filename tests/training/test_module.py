@@ -43,6 +43,21 @@ def test_the_loss_is_per_real_target_piece(batch):
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+def test_the_plain_path_learns_the_same_from_the_same_steps(batch, monkeypatch):
+    states, steps = {}, []
+    for plain in (True, False):
+        torch.manual_seed(1)
+        module = make_module(plain=plain).eval()
+        step = module.decoder.step
+        monkeypatch.setattr(
+            module.decoder, "step", lambda *inputs, step=step: steps.append(1) or step(*inputs)
+        )
+        module.training_step(batch, 0).backward()
+        states[plain] = [parameter.grad for parameter in module.parameters()]
+    torch.testing.assert_close(states[True], states[False])
+    assert len(steps) == batch.target_input_ids.shape[1]
+
+
 def test_gradients_are_clipped_and_their_norm_before_is_known(batch):
     module = make_module(gradient_clip=0.01)
     module.training_step(batch, 0).backward()
