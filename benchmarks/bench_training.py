@@ -1,109 +1,173 @@
-"""How much faster is training than the plain way of writing it?
+"""Target pieces per second of one training step: loss, gradients, clipping, Adam.
 
-Variants of one training step (loss, gradients, clipping, Adam) of one network on one batch of
-random ids, taken in turn in one process, so that a machine whose speed drifts does not favour any
-of them:
+    python benchmarks/bench_training.py
+    python benchmarks/bench_training.py --shape large --length 100 --batch 32
+    python benchmarks/bench_training.py --model DIR --source FILE --target FILE
 
-* plain: a loop over `Decoder.step` with the vocabulary layer inside, torch's cross-entropy,
-  float32; the encoder is the toolkit's own;
-* float32: the toolkit's own path;
-* bfloat16: the same under autocast, as `training.precision=auto` does where it is fast.
-
-    python benchmarks/bench_training.py --threads 2
+Batches are of random pieces, all of one length, or of the sentences of two files, sorted by length
+and taken from the whole range of lengths. No variant has dropout.
 """
 
 import argparse
-import json
-import platform
-import statistics
-import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import torch
+import yardstick
+from measure import Result, add_options, per_second, prepare, report, take_turns
+from shapes import SHAPES, VOCABULARY_SIZE, random_ids
 from torch import nn
-from torch.nn import functional
 
-from seq2seq.config import PAD_ID, ModelConfig
+from seq2seq.config import ModelConfig
+from seq2seq.data.batch import Batch, make_batch
+from seq2seq.devices import keep_freed_memory
+from seq2seq.model_directory import load_model_directory
 from seq2seq.models.encoder_decoder import EncoderDecoder, build_model
+from seq2seq.models.products import plain_path
+from seq2seq.training.module import make_adam
 
-VOCABULARY_SIZE = 8000
+# Precision of products, and whether everything is computed the plain way.
+VARIANTS = {
+    "plain": ("float32", True),
+    "float32": ("float32", False),
+    "bfloat16": ("bfloat16", False),
+}
+"""Of the toolkit's own training; the yardstick always comes first."""
+YARDSTICKS = ["yardstick", "yardstick compiled"]
+"""The second by `torch.compile`, if asked for, since not every machine has a compiler."""
 
 
-def plain_loss(model: EncoderDecoder, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    lengths = torch.full((len(source),), source.shape[1])
-    state, scores = model.start(source, lengths), []
-    for previous_ids in target.unbind(1):
-        logits, state = model.step(previous_ids, state)
-        scores.append(logits)
-    logits = torch.stack(scores, 1).flatten(0, 1)
-    return functional.cross_entropy(
-        logits, target.flatten(), label_smoothing=0.1, ignore_index=PAD_ID
+def measure(batches: list[Batch], shape: ModelConfig, arguments: argparse.Namespace) -> Result:
+    batches = [batch.to(arguments.device) for batch in batches]
+    runs = {
+        name: partial(
+            _train, make_step(name, shape, arguments.vocabulary, arguments.device), batches
+        )
+        for name in ["yardstick", *arguments.variants]
+    }
+    times = take_turns(runs, arguments.rounds)
+    pieces = sum(batch.num_target_pieces for batch in batches)
+    result = Result("training")
+    sentences, length = batches[0].target_output_ids.shape
+    title = f"Target pieces per second, {arguments.shape}, batches of {sentences}"
+    text = arguments.source.name if arguments.source else f"pairs of {length} pieces"
+    result.table(f"{title}, {text}", per_second(times, dict.fromkeys(times, pieces)))
+    return result
+
+
+def make_step(
+    variant: str, shape: ModelConfig, vocabulary_size: int, device: str = "cpu"
+) -> Callable[[Batch], None]:
+    """The training step of a variant, of a network that begins with the seed's weights."""
+    model = build_model(shape, vocabulary_size, vocabulary_size)
+    if variant in YARDSTICKS:
+        first = yardstick.Yardstick.from_model(model, shape).to(device)
+        if variant == "yardstick compiled":
+            first.compile()
+        return partial(yardstick_step, first, torch.optim.Adam(first.parameters()))
+    keep_freed_memory()  # as `seq2seq train` does; a yardstick beside it has its share of it
+    model = model.to(device)
+    return partial(own_step, model, make_adam(model.parameters(), 1e-3), *VARIANTS[variant])
+
+
+def yardstick_step(
+    model: yardstick.Yardstick, optimizer: torch.optim.Optimizer, batch: Batch
+) -> None:
+    yardstick.train_step(
+        model,
+        optimizer,
+        batch.source_ids,
+        batch.source_lengths,
+        batch.target_input_ids,
+        batch.target_output_ids,
     )
 
 
-def own_loss(model: EncoderDecoder, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    lengths = torch.full((len(source),), source.shape[1])
-    output = model.loss(source, lengths, target, target, label_smoothing=0.1)
-    return output.loss / output.num_tokens
+def own_step(
+    model: EncoderDecoder,
+    optimizer: torch.optim.Optimizer,
+    precision: str,
+    plain: bool,
+    batch: Batch,
+) -> None:
+    """What `training.module` and Lightning do at each step."""
+    low = precision == "bfloat16"
+    kind = batch.source_ids.device.type
+    with torch.autocast(kind, torch.bfloat16, enabled=low), plain_path(plain):
+        output = model.loss(
+            batch.source_ids,
+            batch.source_lengths,
+            batch.target_input_ids,
+            batch.target_output_ids,
+            label_smoothing=0.1,
+        )
+        loss = output.loss / batch.num_target_pieces
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+
+
+def random_batch(sentences: int, length: int, vocabulary_size: int) -> Batch:
+    """Sources and targets of `length` pieces, </s> counted."""
+    source, target = (
+        random_ids((sentences, length - 1), vocabulary_size).tolist() for _ in range(2)
+    )
+    return make_batch(source, target)
+
+
+def real_batches(
+    model: Path, source: Path, target: Path, sentences: int, count: int
+) -> tuple[list[Batch], int]:
+    """Batches of sentences of like length, spread over all lengths, and the vocabulary size."""
+    tokenizers = load_model_directory(model).tokenizers
+    pairs = [
+        (tokenizers.source.encode(s), tokenizers.target.encode(t))
+        for s, t in zip(*(f.read_text("utf-8").splitlines() for f in (source, target)), strict=True)
+    ]
+    pairs.sort(key=lambda pair: max(map(len, pair)))
+    starts = range(0, max(len(pairs) - sentences, 0) + 1, sentences)
+    chosen = [starts[index * len(starts) // count] for index in range(min(count, len(starts)))]
+    batches = [make_batch(*zip(*pairs[start : start + sentences], strict=True)) for start in chosen]
+    return batches, max(tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size)
+
+
+def _train(step: Callable[[Batch], None], batches: list[Batch]) -> None:
+    for batch in batches:
+        step(batch)
+
+
+def add_shape_options(parser: argparse.ArgumentParser) -> None:
+    """Sizes, which `limit.py` has, too."""
+    parser.add_argument("--shape", choices=SHAPES, default="common")
+    parser.add_argument("--length", type=int, default=16, help="of random pairs, </s> counted")
+    parser.add_argument("--batch", type=int, default=128, help="sentences")
+    parser.add_argument("--vocabulary", type=int, default=VOCABULARY_SIZE)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=128, help="sentences")
-    parser.add_argument("--length", type=int, default=16, help="pieces of sources and targets")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    torch.manual_seed(arguments.seed)
-    model = build_model(ModelConfig(dropout=0.0), VOCABULARY_SIZE, VOCABULARY_SIZE)
-    optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    shape = arguments.batch, arguments.length
-    source, target = (torch.randint(4, VOCABULARY_SIZE, shape) for _ in range(2))
-
-    def seconds(loss: object, low: bool) -> float:
-        started = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=low):
-            value = loss(model, source, target)  # type: ignore[operator]
-        value.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        return time.perf_counter() - started
-
-    variants = {
-        "plain": (plain_loss, False),
-        "float32": (own_loss, False),
-        "bfloat16": (own_loss, True),
-    }
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    for round_ in range(arguments.rounds + 1):
-        for name, variant in variants.items():
-            elapsed = seconds(*variant)
-            if round_:  # the first round warms up
-                times[name].append(elapsed)
-    pieces = arguments.batch * arguments.length
-    ratios = {
-        name: sorted(p / t for p, t in zip(times["plain"], times[name], strict=True))
-        for name in variants
-    }
-    print(
-        json.dumps(
-            {
-                "benchmark": "training",
-                "processor": platform.processor() or platform.machine(),
-                "capability": torch.backends.cpu.get_cpu_capability(),
-                "python": platform.python_version(),
-                "torch": torch.__version__,
-                **vars(arguments),
-                "pieces_per_second": {
-                    n: round(pieces / statistics.median(t)) for n, t in times.items()
-                },
-                "ratio_to_plain": {n: round(statistics.median(r), 2) for n, r in ratios.items()},
-                "ratio_spread": {n: [round(r[0], 2), round(r[-1], 2)] for n, r in ratios.items()},
-            }
-        )
+    add_shape_options(parser)
+    parser.add_argument(
+        "--variants", nargs="+", choices=[*VARIANTS, YARDSTICKS[1]], default=list(VARIANTS)
     )
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="whose pieces real text has")
+    parser.add_argument("--source", type=Path, metavar="FILE", help="sentences to train on")
+    parser.add_argument("--target", type=Path, metavar="FILE", help="their translations")
+    parser.add_argument("--batches", type=int, default=8, help="of real text")
+    add_options(parser)
+    arguments = parser.parse_args()
+    prepare(arguments)
+    files = (arguments.model, arguments.source, arguments.target)
+    if any(files) and not all(files):
+        raise SystemExit("--model, --source and --target belong together.")
+    if all(files):
+        batches, arguments.vocabulary = real_batches(*files, arguments.batch, arguments.batches)
+    else:
+        batches = [random_batch(arguments.batch, arguments.length, arguments.vocabulary)]
+    report(measure(batches, SHAPES[arguments.shape], arguments), arguments)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from seq2seq.config import TokenizerConfig as TokenizerConfig
     from seq2seq.config import TrainingConfig as TrainingConfig
     from seq2seq.recipe import run as run
-    from seq2seq.translator import Translation as Translation
+    from seq2seq.translation import Translation as Translation
     from seq2seq.translator import Translator as Translator
 
 _HOMES = {
@@ -28,7 +28,7 @@ _HOMES = {
     "SearchConfig": "config",
     "TokenizerConfig": "config",
     "TrainingConfig": "config",
-    "Translation": "translator",
+    "Translation": "translation",
     "Translator": "translator",
     "run": "recipe",
 }

@@ -20,7 +20,7 @@ from seq2seq.lines import LineReader, open_input, open_output
 from seq2seq.options import Options
 from seq2seq.recipe_yaml import suggestion
 
-Precision = Literal["auto", "float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16", "int8"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,6 +64,7 @@ def translate(
     device: str = "auto",
     precision: Precision = "auto",
     threads: int | None = None,
+    plain: bool = False,
     quiet: bool = False,
     search: Mapping[str, Any],
 ) -> None:
@@ -79,6 +80,7 @@ def translate(
         device: auto, cpu, cuda or cuda:N.
         precision: auto is bfloat16 where it is fast and was found to lose no quality.
         threads: Processor threads; as many as cores if not given.
+        plain: Compute by the plain path, the slow reference of the faster code.
         quiet: Print no progress and no notes on standard error.
         search: Settings in place of the recipe's.
     """
@@ -88,15 +90,17 @@ def translate(
     with open_input(input) as source_file:
         from seq2seq.translator import WINDOW_BATCHES, Translator
 
-        translator = Translator.load(model, device, precision, threads)
-        batch_size = translator.search_settings(**search).batch_size
+        translator = Translator.load(model, device, precision, threads, plain)
+        settings = translator.search_settings(**search)
         reader = LineReader(source_file)
         num_lines = num_truncated = num_cut = 0
         with open_output(output) as target_file, _progress(quiet, input, output) as advance:
-            for lines in reader.windows(WINDOW_BATCHES * batch_size):
+            for lines in reader.windows(WINDOW_BATCHES * settings.batch_size):
                 sources = [
                     layout.read(line, number) for number, line in enumerate(lines, num_lines + 1)
                 ]
+                if not (quiet or num_lines):
+                    _say(translator.describe(settings))
                 translations = translator.translate(sources, with_alignment=False, **search)
                 for line, translation in zip(lines, translations, strict=True):
                     target_file.write(f"{layout.write(line, translation)}\n".encode())
@@ -121,6 +125,7 @@ def evaluate(
     device: str = "auto",
     precision: Precision = "auto",
     threads: int | None = None,
+    plain: bool = False,
     quiet: bool = False,
     search: Mapping[str, Any],
 ) -> None:
@@ -136,6 +141,7 @@ def evaluate(
         device: auto, cpu, cuda or cuda:N.
         precision: auto is bfloat16 where it is fast and was found to lose no quality.
         threads: Processor threads; as many as cores if not given.
+        plain: Compute by the plain path, the slow reference of the faster code.
         quiet: Print no progress on standard error.
         search: Settings in place of the recipes' of both models.
     """
@@ -151,8 +157,11 @@ def evaluate(
     from seq2seq.translator import Translator
 
     pairs = read_test_pairs(source, reference)
-    load = functools.partial(Translator.load, device=device, precision=precision, threads=threads)
+    load = functools.partial(
+        Translator.load, device=device, precision=precision, threads=threads, plain=plain
+    )
     translator = load(model)
+    settings = translator.search_settings(**search)
     pairs = clean_pairs(pairs, translator.recipe)
     word_counts = read_word_counts(model, translator.recipe.source_language)
     with contextlib.ExitStack() as stack:
@@ -161,6 +170,8 @@ def evaluate(
             other = against and measure_other(
                 against, translator, pairs, load=load, advance=advance, **search
             )
+            if not quiet:
+                _say(translator.describe(settings))
             result = evaluate_set(
                 translator,
                 pairs.sources,
@@ -184,6 +195,7 @@ def score(
     device: str = "auto",
     precision: Precision = "auto",
     threads: int | None = None,
+    plain: bool = False,
 ) -> None:
     """Prints how probable each line of a file is as translation of another's, and its perplexity.
 
@@ -197,6 +209,7 @@ def score(
         device: auto, cpu, cuda or cuda:N.
         precision: auto is bfloat16 where it is fast and was found to lose no quality.
         threads: Processor threads; as many as cores if not given.
+        plain: Compute by the plain path, the slow reference of the faster code.
     """
     from seq2seq.data.readers import read_lines
 
@@ -206,9 +219,10 @@ def score(
             f"{source} has {len(sources)} lines, but {target} has {len(targets)}."
         )
     from seq2seq.languages import is_unspaced
-    from seq2seq.translator import TargetScore, Translator
+    from seq2seq.translation import TargetScore
+    from seq2seq.translator import Translator
 
-    translator = Translator.load(model, device, precision, threads)
+    translator = Translator.load(model, device, precision, threads, plain)
     corpus = TargetScore()
     for first in range(0, len(sources), _SCORE_WINDOW):
         window = slice(first, first + _SCORE_WINDOW)
@@ -260,6 +274,35 @@ def inspect_sentence(
         file.write(figure.encode())
     print(translation.text)
     print(f"alignment: {output}")
+
+
+def lexicon(
+    model: str,
+    *,
+    source: str,
+    target: str,
+    max_pairs: int = 100_000,
+    device: str = "auto",
+    threads: int | None = None,
+) -> None:
+    """Adds the table of shortlists to a model directory that has none, learnt from sentence pairs.
+
+    Args:
+        model: The model directory, of a model with attention.
+        source: File of source sentences, one per line, best those of the training corpus.
+        target: File of their translations, as many lines.
+        max_pairs: Pairs that are used at most, drawn from all over the files.
+        device: auto, cpu, cuda or cuda:N.
+        threads: Processor threads; as many as cores if not given.
+    """
+    from seq2seq.evaluate import read_test_pairs
+    from seq2seq.training.lexicon import learn_lexicon_of_directory
+
+    pairs = read_test_pairs(source, target)
+    file = learn_lexicon_of_directory(
+        model, pairs, max_pairs=max_pairs, device=device, threads=threads
+    )
+    print(f"lexicon: {file}")
 
 
 def report(runs: list[str], *, output: str | None = None) -> None:
@@ -316,6 +359,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "evaluate": _command("evaluate", evaluate),
     "score": _command("score", score),
     "inspect": _command("inspect", inspect_sentence),
+    "lexicon": _command("lexicon", lexicon),
     "report": _command("report", report),
 }
 _SCORE_WINDOW = 1024
@@ -327,7 +371,11 @@ def _first_line(function: Callable[..., Any]) -> str:
 
 def _note(count: int, what: str) -> None:
     if count:
-        print(f"seq2seq: {count:,} line{'s' if count > 1 else ''} {what}", file=sys.stderr)
+        _say(f"{count:,} line{'s' if count > 1 else ''} {what}")
+
+
+def _say(message: str) -> None:
+    print(f"seq2seq: {message}", file=sys.stderr)
 
 
 @contextlib.contextmanager

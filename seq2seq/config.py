@@ -268,6 +268,9 @@ class TrainingConfig:
     """Sample translations printed at each evaluation."""
     checkpoint_minutes: float = 2.0
     """Longest time between two checkpoints."""
+    lexicon_pairs: int = 100_000
+    """Training pairs from which the table of shortlists is learnt at the end, if there is
+    attention; 0 for no table."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of products; auto is bfloat16 where the hardware makes it fast."""
     device: str = "auto"
@@ -284,7 +287,7 @@ class TrainingConfig:
             _at_least(f"training.{name}", getattr(self, name), 1)
         for name in ("patience", "dev_sentences"):
             _at_least(f"training.{name}", getattr(self, name), 1)
-        for name in ("warmup_steps", "samples"):
+        for name in ("warmup_steps", "samples", "lexicon_pairs"):
             _at_least(f"training.{name}", getattr(self, name), 0)
         _within("training.seed", self.seed, 0, 2**63 - 1)
         if self.truncation_steps is not None:
@@ -321,6 +324,9 @@ class SearchConfig:
     """Longest translation: ratio x source pieces + 10."""
     batch_size: int = 64
     """Sentences searched together."""
+    shortlist: int = 0
+    """Target pieces considered per source piece, besides the most frequent ones; 0 considers all.
+    Faster, and needs a model with lexicon.safetensors."""
 
     def __post_init__(self) -> None:
         _within("search.beam_size", self.beam_size, 1, LARGEST_BEAM)
@@ -328,6 +334,7 @@ class SearchConfig:
         _within("search.batch_size", self.batch_size, 1, 1_000_000)
         _within("search.length_penalty", self.length_penalty, 0, 10)
         _within("search.min_length", self.min_length, 0, 1_000_000)
+        _within("search.shortlist", self.shortlist, 0, 1_000_000)
         if not 0 < self.max_length_ratio <= 100:
             raise ConfigurationError(
                 f"`search.max_length_ratio` must be above 0 and at most 100, "

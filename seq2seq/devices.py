@@ -30,6 +30,14 @@ def find_device(name: str, *, field: str = "device") -> torch.device:
     return torch.device(name)
 
 
+def describe_device(device: torch.device) -> str:
+    """The device and, of a processor, its threads; of a GPU, its name."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    threads = torch.get_num_threads()
+    return f"{device} with {threads} thread{'s' if threads > 1 else ''}"
+
+
 def is_bfloat16_fast(device: torch.device) -> bool:
     """Whether products in bfloat16 are faster than in float32 on this device."""
     if device.type == "cuda":

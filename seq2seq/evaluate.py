@@ -13,8 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from seq2seq.config import ConfigurationError, Recipe, SearchConfig
 from seq2seq.data.corpus import Pairs, clean_sentence
 from seq2seq.data.readers import read_lines
@@ -37,7 +35,8 @@ from seq2seq.evaluation.metrics import (
 from seq2seq.files import replacing
 from seq2seq.formats import json_line
 from seq2seq.languages import base_language
-from seq2seq.translator import Translation, Translator
+from seq2seq.translation import Translation
+from seq2seq.translator import Translator
 
 WORDS_FILE, ALIGNMENTS_FILE = "source_words.tsv", "alignments.json"
 FAULTS = ("empty", "truncated", "repeated", "copied")
@@ -205,9 +204,7 @@ def evaluate_set(
         advance(1)
     seconds = time.perf_counter() - started
     hypotheses = [translation.text for translation in translations]
-    settings = describe_search(
-        translator.search_settings(**search), bfloat16=translator.dtype == torch.bfloat16
-    )
+    settings = describe_search(translator.search_settings(**search), precision=translator.precision)
     return SetResult(
         sources=sources,
         references=references,
@@ -261,15 +258,16 @@ def measure_other(
     return _measure_all(hypotheses, pairs.targets, recipe.target_language)
 
 
-def describe_search(search: SearchConfig, *, bfloat16: bool) -> dict[str, Any]:
+def describe_search(search: SearchConfig, *, precision: str) -> dict[str, Any]:
     """Plain values of what decides the translations, to stand beside their scores."""
     return {
-        "precision": "bfloat16" if bfloat16 else "float32",
+        "precision": precision,
         "beam_size": search.beam_size,
         "length_penalty": search.length_penalty,
         "length_penalty_kind": search.length_penalty_kind,
         "min_length": search.min_length,
         "max_length_ratio": search.max_length_ratio,
+        "shortlist": search.shortlist,
     }
 
 

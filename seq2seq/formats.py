@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from seq2seq.config import ConfigurationError
 
 if TYPE_CHECKING:
-    from seq2seq.translator import Translation
+    from seq2seq.translation import Translation
 
 _CONTROL_IN_COLUMNS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f]")  # a tab parts columns
 # Control characters that `json` leaves, and lone surrogates, which are no text in UTF-8.

@@ -5,6 +5,7 @@
                         `longest_source` that was learnt from, and the usual `sentences_per_source`
     model.safetensors   the weights in float32, one entry per tensor, tied ones once
     shared.model        the SentencePiece model of both sides, or source.model and target.model
+    lexicon.safetensors the table of shortlists, two tensors; only with attention, and never needed
     scores.json         scores of development and test sets; for people and reports, never needed
     README.md           the model card
 
@@ -26,17 +27,20 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from seq2seq.config import ConfigurationError, Recipe, choose
+from seq2seq.config import PAD_ID, ConfigurationError, Recipe, choose, shown
 from seq2seq.data.tokenizer import Tokenizer, Tokenizers
 from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
+from seq2seq.decoding.shortlist import Lexicon
 from seq2seq.files import replacing
 from seq2seq.model_card import write_model_card
 from seq2seq.models.encoder_decoder import EncoderDecoder, build_model
+from seq2seq.models.weightless import without_weights
 from seq2seq.recipe_yaml import recipe_from_yaml, recipe_to_yaml, values_from_yaml
 
-RECIPE_FILE, WEIGHTS_FILE, SCORES_FILE, CARD_FILE = (
+RECIPE_FILE, WEIGHTS_FILE, LEXICON_FILE, SCORES_FILE, CARD_FILE = (
     "recipe.yaml",
     "model.safetensors",
+    "lexicon.safetensors",
     "scores.json",
     "README.md",
 )
@@ -60,6 +64,8 @@ class LoadedModel:
     """What training recorded about decoding; `bfloat16` is true where it loses no quality, sources
     of more than `longest_source` pieces are longer than all that were learnt from, and those of
     more than `sentences_per_source` sentences have more than was usual."""
+    lexicon: Lexicon | None
+    """What shortlists are made of; None if there is no such table."""
 
 
 def save_model_directory(
@@ -70,6 +76,7 @@ def save_model_directory(
     *,
     scores: Mapping[str, Any] | None = None,
     extra: Mapping[str, Any] | None = None,
+    lexicon: Lexicon | None = None,
 ) -> None:
     """Writes a model directory; whoever reads meanwhile sees whole files, old or new.
 
@@ -78,6 +85,7 @@ def save_model_directory(
         model_state: The network's `state_dict`.
         scores: Plain values by name of the set, for `scores.json` and the model card.
         extra: The `decode` section of recipe.yaml.
+        lexicon: What shortlists are made of; without one, one that is there is removed.
     """
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,17 +95,31 @@ def save_model_directory(
         name: model_state[name].detach().to("cpu", torch.float32).contiguous().clone()
         for name in _unique_shapes(model)
     }
-    metadata = {"format": "pt", **{name: _digest(data) for name, data in models.items()}}
     files = {
         **models,
-        WEIGHTS_FILE: safetensors.torch.save(tensors, metadata=metadata),
+        WEIGHTS_FILE: safetensors.torch.save(tensors, metadata=_metadata(models)),
+        **({} if lexicon is None else {LEXICON_FILE: _lexicon_bytes(lexicon, models)}),
         SCORES_FILE: _to_json(scores or {}),
         CARD_FILE: write_model_card(recipe, scores or {}, folder).encode(),
         RECIPE_FILE: recipe_to_yaml(recipe, decode=dict(extra or {})).encode(),
     }
     _write_files(folder, files)
-    for stale in set(_TOKENIZER_FILES) - set(models):
+    for stale in {*_TOKENIZER_FILES, LEXICON_FILE} - set(files):
         (folder / stale).unlink(missing_ok=True)
+
+
+def add_lexicon(path: str | os.PathLike[str], lexicon: Lexicon, tokenizers: Tokenizers) -> Path:
+    """Gives a model directory a lexicon, in place of one that is there.
+
+    Args:
+        tokenizers: Those of the model, whose ids the lexicon holds.
+
+    Returns:
+        The file of the lexicon.
+    """
+    data = _lexicon_bytes(lexicon, _tokenizer_bytes(tokenizers))
+    _write_files(Path(path), {LEXICON_FILE: data})
+    return Path(path, LEXICON_FILE)
 
 
 def update_scores(path: str | os.PathLike[str], recipe: Recipe, scores: Mapping[str, Any]) -> None:
@@ -117,8 +139,11 @@ def read_scores(path: str | os.PathLike[str]) -> dict[str, Any]:
     return scores if isinstance(scores, dict) else {}
 
 
-def load_model_directory(path: str | os.PathLike[str]) -> LoadedModel:
+def load_model_directory(path: str | os.PathLike[str], *, with_lexicon: bool = True) -> LoadedModel:
     """Reads a model directory.
+
+    Args:
+        with_lexicon: False leaves the lexicon aside, whatever it is.
 
     Raises:
         ModelDirectoryError: If it is none, or something in it is missing, foreign or damaged.
@@ -131,7 +156,8 @@ def load_model_directory(path: str | os.PathLike[str]) -> LoadedModel:
     except ConfigurationError as error:
         raise ModelDirectoryError(f"{folder / RECIPE_FILE}: {error}") from error
     _load_weights(folder, model)
-    return LoadedModel(recipe, model.eval(), tokenizers, decode)
+    lexicon = _load_lexicon(folder, tokenizers) if with_lexicon else None
+    return LoadedModel(recipe, model.eval(), tokenizers, decode, lexicon)
 
 
 def _load_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:
@@ -208,14 +234,14 @@ def _load_tokenizer(file: Path, digests: Mapping[str, str]) -> Tokenizer:
 
 
 def _read_metadata(folder: Path) -> dict[str, str]:
-    with _open_weights(folder) as weights:
+    with _open_tensors(folder / WEIGHTS_FILE) as weights:
         return weights.metadata() or {}
 
 
 def _load_weights(folder: Path, model: nn.Module) -> None:
     """Replaces the empty tensors of `model` by those of the folder."""
     file = folder / WEIGHTS_FILE
-    with _open_weights(folder) as weights:
+    with _open_tensors(file) as weights:
         _check_shapes(file, weights, _unique_shapes(model))
         tensors = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118
     for name, tensor in tensors.items():
@@ -229,14 +255,55 @@ def _load_weights(folder: Path, model: nn.Module) -> None:
         setattr(model.get_submodule(owner), attribute, model.get_parameter(name))
 
 
+def _load_lexicon(folder: Path, tokenizers: Tokenizers) -> Lexicon | None:
+    """Reads the table of shortlists, whose ids must be those of the tokenizers."""
+    file = folder / LEXICON_FILE
+    if not file.exists():
+        return None
+    with _open_tensors(file) as entries:
+        names, metadata = set(entries.keys()), entries.metadata() or {}
+        if names != {"translations", "frequent"}:
+            raise ModelDirectoryError(
+                f"{file} must hold `frequent` and `translations`, but holds {shown(sorted(names))}."
+            )
+        lexicon = Lexicon(entries.get_tensor("translations"), entries.get_tensor("frequent"))
+    expected = _metadata(_tokenizer_bytes(tokenizers))
+    if any(metadata.get(name) != digest for name, digest in expected.items()):
+        raise ModelDirectoryError(
+            f"{file} does not fit the model: it was learnt with another tokenizer; learn it anew "
+            f"with `seq2seq lexicon`."
+        )
+    _check_ids(file, "translations", lexicon.translations, tokenizers, dimensions=2)
+    _check_ids(file, "frequent", lexicon.frequent, tokenizers, dimensions=1)
+    if len(lexicon.translations) != tokenizers.source.vocabulary_size:
+        raise ModelDirectoryError(
+            f"{file}: `translations` must have a row for each of the "
+            f"{tokenizers.source.vocabulary_size} source pieces, but has "
+            f"{len(lexicon.translations)}."
+        )
+    return lexicon
+
+
+def _check_ids(
+    file: Path, name: str, ids: Tensor, tokenizers: Tokenizers, *, dimensions: int
+) -> None:
+    if ids.dtype != torch.int32 or ids.dim() != dimensions:
+        raise ModelDirectoryError(
+            f"{file}: `{name}` must be a {'list' if dimensions == 1 else 'table'} of int32, but is "
+            f"{str(ids.dtype).removeprefix('torch.')} of the shape {list(ids.shape)}."
+        )
+    size = tokenizers.target.vocabulary_size
+    if ids.numel() and not (ids.min() >= PAD_ID and ids.max() < size):
+        raise ModelDirectoryError(f"{file}: `{name}` must hold target ids, from 0 to {size - 1}.")
+
+
 @contextmanager
-def _open_weights(folder: Path) -> Iterator[Any]:
-    file = folder / WEIGHTS_FILE
+def _open_tensors(file: Path) -> Iterator[Any]:
     if not file.is_file():
-        raise ModelDirectoryError(f"{folder} is no model directory: {WEIGHTS_FILE} is missing.")
+        raise ModelDirectoryError(f"{file.parent} is no model directory: {file.name} is missing.")
     try:
-        with safetensors.safe_open(file, framework="pt") as weights:
-            yield weights
+        with safetensors.safe_open(file, framework="pt") as entries:
+            yield entries
     except (safetensors.SafetensorError, OSError) as error:
         raise ModelDirectoryError(f"{file} is no safetensors file, or damaged.") from error
 
@@ -264,7 +331,7 @@ def _check_shapes(file: Path, weights: Any, expected: Mapping[str, list[int]]) -
 
 def _empty_model(recipe: Recipe, tokenizers: Tokenizers) -> EncoderDecoder:
     """The network without memory behind its weights."""
-    with torch.device("meta"):
+    with without_weights():
         return build_model(
             recipe.model, tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size
         )
@@ -293,6 +360,19 @@ def _tokenizer_bytes(tokenizers: Tokenizers) -> dict[str, bytes]:
         "source.model": tokenizers.source.to_bytes(),
         "target.model": tokenizers.target.to_bytes(),
     }
+
+
+def _lexicon_bytes(lexicon: Lexicon, models: Mapping[str, bytes]) -> bytes:
+    tensors = {
+        "translations": lexicon.translations.contiguous(),
+        "frequent": lexicon.frequent.contiguous(),
+    }
+    return safetensors.torch.save(tensors, metadata=_metadata(models))
+
+
+def _metadata(models: Mapping[str, bytes]) -> dict[str, str]:
+    """What a file of tensors keeps of the tokenizers that its rows or ids belong to."""
+    return {"format": "pt", **{name: _digest(data) for name, data in models.items()}}
 
 
 def _digest(data: bytes) -> str:

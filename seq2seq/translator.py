@@ -2,11 +2,9 @@
 
 import dataclasses
 import itertools
-import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, overload
+from typing import Any, Protocol, overload
 
 import torch
 from torch import Tensor
@@ -21,22 +19,21 @@ from seq2seq.config import (
 )
 from seq2seq.data.batch import make_batch
 from seq2seq.data.corpus import clean_sentence
-from seq2seq.data.sentences import (
-    count_words,
-    join_sentences,
-    pack,
-    split_clauses,
-    split_sentences,
-    split_words,
-)
+from seq2seq.data.long_sources import SourceSplitter
+from seq2seq.data.sentences import count_words
 from seq2seq.data.tokenizer import Tokenizers
 from seq2seq.decoding.beam_search import Hypothesis, beam_search
 from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
 from seq2seq.decoding.scoring import score_targets
-from seq2seq.devices import find_device, is_bfloat16_fast
+from seq2seq.decoding.shortlist import Lexicon, require_lexicon
+from seq2seq.devices import describe_device, find_device, is_bfloat16_fast, keep_freed_memory
 from seq2seq.model_directory import load_model_directory
 from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.models.inference import InferenceModel
+from seq2seq.models.packed import ARITHMETICS, is_int8_there
+from seq2seq.models.products import plain_path
 from seq2seq.recipe_yaml import suggestion
+from seq2seq.translation import TargetScore, Translation, join_translations
 
 # Batches from which a window is made: enough for like lengths to meet, little enough to wait for.
 WINDOW_BATCHES = 16
@@ -44,75 +41,28 @@ WINDOW_BATCHES = 16
 _PIECES_PER_SENTENCE = 64
 
 
-@dataclass(frozen=True)
-class Translation:
-    """What became of one source sentence.
+class _Network(Protocol):
+    """What searching and scoring need of a network; its states are its own."""
 
-    Of a source that was translated in parts it holds what became of them, one after another: texts,
-    pieces with the `</s>` of each part, the alignments as blocks along the diagonal.
-    """
+    def start(
+        self, source_ids: Tensor, source_lengths: Tensor, candidate_ids: Tensor | None = None
+    ) -> Any: ...
 
-    text: str
-    """One line without control characters."""
-    score: float
-    """`log_probability` divided by the length penalty; the search ranks by it."""
-    log_probability: float
-    """Natural-log sum over `pieces`."""
-    pieces: list[str]
-    """Target pieces, `</s>` included unless truncated."""
-    source_pieces: list[str]
-    """Source pieces, `</s>` included."""
-    alignment: Tensor | None = field(default=None, repr=False)
-    """[target_length, source_length], each row sums to 1; None without attention, or if not asked
-    for."""
-    alternatives: "tuple[Translation, ...]" = field(default=(), repr=False)
-    """The n-best, best first: the first one is this translation; theirs are empty. Of a source in
-    parts the k-th has the k-th best of each."""
-    truncated: bool = False
-    """The search reached the maximum length before the sentence ended."""
-    cut: bool = False
-    """The source held a sentence that is longer than all that were learnt from, so it was cut."""
-
-
-@dataclass(frozen=True)
-class TargetScore:
-    """How probable a target is given its source; added up, how probable all are together."""
-
-    log_probability: float = 0.0
-    """Natural-log sum over the pieces."""
-    num_pieces: int = 0
-    """`</s>` counted."""
-    num_words: int = 0
-    """`</s>` counted; characters if the target language writes no spaces between words."""
-
-    def __add__(self, other: "TargetScore") -> "TargetScore":
-        return TargetScore(
-            self.log_probability + other.log_probability,
-            self.num_pieces + other.num_pieces,
-            self.num_words + other.num_words,
-        )
-
-    @property
-    def perplexity(self) -> float:
-        """Among how many equally probable pieces the network was in doubt at each place."""
-        return _perplexity(self.log_probability, self.num_pieces)
-
-    @property
-    def word_perplexity(self) -> float:
-        """The same for words: it compares networks with different pieces."""
-        return _perplexity(self.log_probability, self.num_words)
+    def step(self, previous_ids: Tensor, state: Any) -> tuple[Tensor, Any]: ...
 
 
 class Translator:
     """Translates sentences with a trained network.
 
     `Translator.load(path)` makes one from a model directory. The network must be in evaluation
-    mode; it is moved to `device` and, if so asked, turned to bfloat16.
+    mode; it is moved to `device` and, on the plain path, to the precision.
 
     Args:
-        model: A network with `start` and `step`.
+        model: In float32. It may be dropped: what is needed of it is kept in another form.
         recipe: Its `search` section holds the defaults of `translate`.
-        bfloat16: Computes products in bfloat16, sums and states in float32.
+        precision: Of products, a name in `ARITHMETICS`; sums and states are float32.
+        plain: Searches with the network as it stands, the slow reference of the faster code.
+        lexicon: What shortlists are made of.
         longest_source: Pieces, without `</s>`, of the longest source that the network has learnt
             from; longer ones are split at the ends of sentences, and sentences that are longer
             themselves are cut, at commas or spaces if possible. None: any length is left whole.
@@ -128,17 +78,26 @@ class Translator:
         recipe: Recipe,
         *,
         device: torch.device | str = "cpu",
-        bfloat16: bool = False,
+        precision: str = "float32",
+        plain: bool = False,
         longest_source: int | None = None,
         sentences_per_source: int | None = None,
+        lexicon: Lexicon | None = None,
     ) -> None:
         self.recipe = recipe
         self.tokenizers = tokenizers
         self.longest_source = longest_source
         self.sentences_per_source = sentences_per_source
         self.device = torch.device(device)
-        self.dtype = torch.bfloat16 if bfloat16 else torch.float32
-        self._model = model.to(self.device, self.dtype)
+        self.precision = precision
+        self.plain = plain
+        self.lexicon = lexicon
+        model = model.to(self.device)
+        self._model: _Network = (
+            _turn(model, precision)
+            if plain
+            else InferenceModel(model, precision, with_shortlists=lexicon is not None)
+        )
 
     @classmethod
     def load(
@@ -147,37 +106,40 @@ class Translator:
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
+        plain: bool = False,
     ) -> "Translator":
         """Opens a model directory; executes nothing that stands in it.
 
         Args:
             device: auto, cpu, cuda or cuda:N.
-            precision: float32, bfloat16, or auto: bfloat16 where the device is fast in it and
-                training found that it loses no quality.
+            precision: float32, bfloat16, int8, or auto: bfloat16 where the device is fast in it and
+                training found that it loses no quality. Where there is no int8, what is fastest.
             threads: Processor threads of the whole process; as torch chooses if not given.
+            plain: As in `Translator`; there is no int8 then.
 
         Raises:
             ModelDirectoryError: If the folder is no sound model directory.
             ConfigurationError: If an argument is out of range or the device is not there.
         """
-        prefers_bfloat16 = choose(
-            {"auto": None, "float32": False, "bfloat16": True}, precision, field="precision"
-        )
+        choose({"auto": None, **ARITHMETICS}, precision, field="precision")
+        if plain and precision == "int8":
+            raise ConfigurationError("`plain` has no `precision` int8; give float32 or bfloat16.")
         found = find_device(device)
         if threads is not None:
             check_threads(threads, field="threads")
             torch.set_num_threads(threads)
+        keep_freed_memory()
         loaded = load_model_directory(path)
-        if prefers_bfloat16 is None:
-            prefers_bfloat16 = loaded.decode.get("bfloat16", False) and is_bfloat16_fast(found)
         return cls(
             loaded.model,
             loaded.tokenizers,
             loaded.recipe,
             device=found,
-            bfloat16=prefers_bfloat16,
+            precision=_find_precision(precision, found, loaded.decode.get("bfloat16", False)),
+            plain=plain,
             longest_source=loaded.decode.get("longest_source"),
             sentences_per_source=loaded.decode.get("sentences_per_source"),
+            lexicon=loaded.lexicon,
         )
 
     @overload
@@ -271,7 +233,8 @@ class Translator:
         """The recipe's search settings with some in place of its own; None keeps the recipe's.
 
         Raises:
-            ConfigurationError: If an override is unknown or out of range.
+            ConfigurationError: If an override is unknown or out of range, or a shortlist is asked
+                for and the model has no lexicon.
         """
         known = [setting.name for setting in dataclasses.fields(SearchConfig)]
         for name in overrides:
@@ -282,7 +245,18 @@ class Translator:
         given = {name: value for name, value in overrides.items() if value is not None}
         search = dataclasses.replace(self.recipe.search, **given)
         choose(LENGTH_PENALTIES, search.length_penalty_kind, field="search.length_penalty_kind")
+        if search.shortlist:
+            require_lexicon(self.lexicon, attention=self.recipe.model.attention)
         return search
+
+    def describe(self, search: SearchConfig) -> str:
+        """How sentences are translated with such settings, in a few words."""
+        pieces = f"{search.shortlist} for each source piece" if search.shortlist else "all of them"
+        path = " on the plain path" if self.plain else ""
+        return (
+            f"{describe_device(self.device)} in {self.precision}{path}, beam {search.beam_size}, "
+            f"target pieces: {pieces}"
+        )
 
     def _stream(
         self, sentences: Iterator[str], search: SearchConfig, with_alignment: bool
@@ -295,13 +269,24 @@ class Translator:
     ) -> list[Translation]:
         cleaned = self._clean(sentences, "source")
         source_ids = self.tokenizers.source.encode_batch(cleaned)
-        splits = [self._split(*source) for source in zip(cleaned, source_ids, strict=True)]
+        splitter = SourceSplitter(
+            self.tokenizers.source,
+            self.recipe.source_language,
+            self.longest_source,
+            self.sentences_per_source,
+        )
+        splits = [splitter.split(*source) for source in zip(cleaned, source_ids, strict=True)]
         has_blank = not all(split.parts for split in splits)
         blank = [self._translate_blank(search, with_alignment)] if has_blank else []
         parts = [part for split in splits for part in split.parts]
         found = iter(self._translate_ids(parts, search, with_alignment))
         return [
-            self._join(list(itertools.islice(found, len(split.parts))) or blank, split.cut, search)
+            join_translations(
+                list(itertools.islice(found, len(split.parts))) or blank,
+                search,
+                self.recipe.target_language,
+                cut=split.cut,
+            )
             for split in splits
         ]
 
@@ -309,43 +294,6 @@ class Translator:
         """Sentences as those of the training corpus were cleaned."""
         without_spaces = self.recipe.corpus.remove_spaces in (side, "both")
         return [clean_sentence(s, without_spaces=without_spaces) for s in sentences]
-
-    def _split(self, source: str, ids: list[int]) -> "_Split":
-        """The parts in which a source is translated; a blank one has none."""
-        if not source.strip():
-            return _Split([])
-        sentences = split_sentences(source, self.recipe.source_language)
-        longest, most = self.longest_source, self.sentences_per_source
-        is_short = longest is None or len(ids) <= longest
-        if is_short and (most is None or len(sentences) <= most):
-            return _Split([ids])
-        # Each sentence alone: as many as fit into `longest_source` together are worse by far where
-        # a network has learnt from single sentences (captions six at a time: 21 BLEU, alone 44).
-        encoded = self.tokenizers.source.encode_batch([part.strip() for part in sentences])
-        if longest is None or max(map(len, encoded)) <= longest:
-            return _Split(encoded)
-        parts = [
-            part
-            for sentence, ids in zip(sentences, encoded, strict=True)
-            for part in ([ids] if len(ids) <= longest else self._cut(sentence, longest))
-        ]
-        return _Split(parts, cut=True)
-
-    def _cut(self, sentence: str, longest: int) -> Iterator[list[int]]:
-        """Ids of the parts of a sentence of more than `longest` pieces."""
-        encode = self.tokenizers.source.encode
-        # Few sources were as long as the longest: of six captions with commas between them, parts
-        # of that length had 21.8 BLEU, those of half of it 28.6.
-        longest = max(longest // 2, 1)
-
-        def fits(text: str) -> bool:
-            return len(encode(text.strip())) <= longest
-
-        for clause in pack(split_clauses(sentence), fits):
-            for part in [clause] if fits(clause) else pack(split_words(clause), fits):
-                ids = encode(part.strip())
-                for start in range(0, len(ids), longest):
-                    yield ids[start : start + longest]
 
     def _translate_ids(
         self, source_ids: list[list[int]], search: SearchConfig, with_alignment: bool
@@ -359,41 +307,18 @@ class Translator:
                 found[index] = self._describe(ids, hypotheses)
         return [found[index] for index in range(len(source_ids))]
 
-    def _join(self, parts: list[Translation], cut: bool, search: SearchConfig) -> Translation:
-        """One translation of those of a source's parts."""
-        if len(parts) == 1:
-            return parts[0]
-        rankings = zip(*(part.alternatives for part in parts), strict=False)
-        alternatives = tuple(self._join_hypotheses(kth_best, cut, search) for kth_best in rankings)
-        return dataclasses.replace(alternatives[0], alternatives=alternatives)
-
-    def _join_hypotheses(
-        self, parts: Sequence[Translation], cut: bool, search: SearchConfig
-    ) -> Translation:
-        pieces = [piece for part in parts for piece in part.pieces]
-        log_probability = sum(part.log_probability for part in parts)
-        penalize = LENGTH_PENALTIES[search.length_penalty_kind]
-        alignments = [part.alignment for part in parts if part.alignment is not None]
-        return Translation(
-            text=join_sentences([part.text for part in parts], self.recipe.target_language),
-            score=log_probability / penalize(len(pieces), search.length_penalty),
-            log_probability=log_probability,
-            pieces=pieces,
-            source_pieces=[piece for part in parts for piece in part.source_pieces],
-            alignment=torch.block_diag(*alignments) if alignments else None,
-            truncated=any(part.truncated for part in parts),
-            cut=cut,
-        )
-
     def _find(
         self, source_ids: list[list[int]], search: SearchConfig, with_alignment: bool
     ) -> list[list[Hypothesis]]:
         """The n-best target ids of each source."""
-        with torch.inference_mode():
+        candidate_ids = None
+        if search.shortlist and self.lexicon:
+            candidate_ids = self.lexicon.candidates(source_ids, search.shortlist).to(self.device)
+        with torch.inference_mode(), plain_path(self.plain):
             batch = make_batch(source_ids, [[] for _ in source_ids]).to(self.device)
             return beam_search(
                 self._model.step,
-                self._model.start(batch.source_ids, batch.source_lengths),
+                self._model.start(batch.source_ids, batch.source_lengths, candidate_ids),
                 beam_size=search.beam_size,
                 max_lengths=[
                     int(search.max_length_ratio * (len(ids) + 1)) + 10 for ids in source_ids
@@ -439,7 +364,7 @@ class Translator:
         return dataclasses.replace(alternatives[0], alternatives=alternatives)
 
     def _score_ids(self, source_ids: list[list[int]], target_ids: list[list[int]]) -> list[float]:
-        with torch.inference_mode():
+        with torch.inference_mode(), plain_path(self.plain):
             batch = make_batch(source_ids, target_ids).to(self.device)
             state = self._model.start(batch.source_ids, batch.source_lengths)
             return score_targets(
@@ -450,13 +375,18 @@ class Translator:
             )
 
 
-class _Split(NamedTuple):
-    """How a source is translated."""
+def _turn(model: EncoderDecoder, precision: str) -> EncoderDecoder:
+    return model.to(torch.bfloat16 if precision == "bfloat16" else torch.float32)
 
-    parts: list[list[int]]
-    """Ids of each part."""
-    cut: bool = False
-    """Whether a sentence had to be cut."""
+
+def _find_precision(wish: str, device: torch.device, is_bfloat16_recorded: bool) -> str:
+    """The precision to compute in, where a wish cannot or need not be taken literally."""
+    fastest = "bfloat16" if is_bfloat16_fast(device) else "float32"
+    if wish == "auto":
+        return fastest if is_bfloat16_recorded else "float32"
+    if wish == "int8" and (device.type != "cpu" or not is_int8_there()):
+        return fastest
+    return wish
 
 
 def _group(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
@@ -470,20 +400,6 @@ def _group(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
         batch.append(index)
     if batch:
         yield batch
-
-
-def _perplexity(log_probability: float, count: int) -> float:
-    """Infinite where no float is large enough.
-
-    Raises:
-        ValueError: If nothing was counted.
-    """
-    if not count:
-        raise ValueError("There is no perplexity of no targets.")
-    try:
-        return math.exp(-log_probability / count)
-    except OverflowError:
-        return math.inf
 
 
 def _without_padding(alignment: Tensor | None, source_length: int) -> Tensor | None:

@@ -21,6 +21,7 @@ LAYERS = [
     {"show_evaluation"},
     {"evaluate"},
     {"translator"},
+    {"translation"},
     {"model_directory"},
     {"data", "models", "decoding", "evaluation"},
     {"options"},

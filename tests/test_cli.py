@@ -17,8 +17,12 @@ from tiny_translator import SOURCES, TARGETS
 from seq2seq import cli
 from seq2seq.decoding.beam_search import beam_search
 from seq2seq.evaluate import evaluate_set
+from seq2seq.model_directory import load_model_directory
 from seq2seq.recipe_yaml import recipe_from_yaml, recipe_to_yaml
 from seq2seq.translator import Translator
+
+# What is said of the choices that were made, before the first translation.
+CHOSEN = "seq2seq: cpu with 1 thread in float32, beam 3, target pieces: all of them\n"
 
 
 @pytest.fixture
@@ -65,7 +69,7 @@ def lines(sentences):
 
 def test_one_line_in_is_one_line_out_in_order(run, tiny_directory):
     code, out, err = run("translate", tiny_directory, stdin=lines(SOURCES))
-    assert (code, out.decode(), err) == (0, lines(TARGETS).decode(), "")
+    assert (code, out.decode(), err) == (0, lines(TARGETS).decode(), CHOSEN)
 
 
 def test_blank_lines_stay_and_the_last_line_needs_no_end(run, tiny_directory):
@@ -109,7 +113,7 @@ def test_sentences_that_had_to_be_cut_are_counted(run, own_directory):
     stdin = lines([SOURCES[9], f"{SOURCES[9]} {SOURCES[9]}", long, long])
     code, out, err = run("translate", own_directory, stdin=stdin)
     assert code == 0 and len(out.splitlines()) == 4
-    assert err == (
+    assert err == CHOSEN + (
         "seq2seq: 2 lines held sentences longer than any in training, so they were cut.\n"
     )
     assert run("translate", own_directory, "--quiet", stdin=stdin)[2] == ""
@@ -119,13 +123,32 @@ def test_truncated_translations_are_counted(run, tiny_directory):
     options = ["--min_length", "10000", "--beam_size", "1"]
     _, out, err = run("translate", tiny_directory, *options, stdin=lines(["Hund"]))
     assert out.count(b"\n") == 1
-    assert err == "seq2seq: 1 line reached the maximum length, so their translations are cut off.\n"
+    assert err == CHOSEN.replace("beam 3", "beam 1") + (
+        "seq2seq: 1 line reached the maximum length, so their translations are cut off.\n"
+    )
+
+
+def test_choices_are_told_unless_nobody_asks(run, tiny_directory):
+    options = ["--precision", "bfloat16", "--plain", "--beam_size", "2"]
+    code, out, err = run("translate", tiny_directory, *options, stdin=lines(SOURCES))
+    assert (code, out) == (0, lines(TARGETS))
+    assert err == (
+        "seq2seq: cpu with 1 thread in bfloat16 on the plain path, beam 2, "
+        "target pieces: all of them\n"
+    )
+    assert run("translate", tiny_directory, "--quiet", stdin=lines(SOURCES))[2] == ""
+
+
+def test_int8_has_no_plain_path(run, tiny_directory):
+    code, _, err = run("translate", tiny_directory, "--precision", "int8", "--plain")
+    assert code == 2
+    assert err == "seq2seq: `--plain` has no `--precision` int8; give float32 or bfloat16.\n"
 
 
 def test_input_and_output_may_be_files(run, tiny_directory, tmp_path):
     (tmp_path / "in.de").write_bytes(lines(SOURCES))
     files = ["--input", tmp_path / "in.de", "--output", tmp_path / "out.en"]
-    assert run("translate", tiny_directory, *files) == (0, b"", "")
+    assert run("translate", tiny_directory, *files) == (0, b"", CHOSEN)
     assert (tmp_path / "out.en").read_bytes() == lines(TARGETS)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.de", "out.en"]
 
@@ -185,7 +208,7 @@ def test_jsonl_hands_on_what_is_no_text_in_utf8(run, tiny_directory):
     stdin = b'{"source": "ein \\ud800 Hund", "\\udfff": "\\ud83d\\ude00"}\n' + lines(SOURCES[:1])
     code, out, err = run("translate", tiny_directory, "--format", "jsonl", stdin=stdin)
     first, second = map(json.loads, out.decode().splitlines())
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, CHOSEN)
     assert (first["source"], first["\udfff"]) == ("ein \ud800 Hund", "\U0001f600")
     assert second["text"] == TARGETS[0]
 
@@ -259,6 +282,25 @@ def test_score_of_no_lines_is_nothing(run, tiny_directory, tmp_path):
     assert (code, out, err) == (0, b"", "")
 
 
+def test_lexicon_is_learnt_from_files_and_added_to_the_model(run, own_directory, tmp_path):
+    (tmp_path / "a.de").write_bytes(lines(SOURCES))
+    (tmp_path / "a.en").write_bytes(lines(TARGETS))
+    files = ["--source", tmp_path / "a.de", "--target", tmp_path / "a.en"]
+    code, out, err = run("lexicon", own_directory, *files, "--max_pairs", "5")
+    assert (code, err) == (0, "")
+    assert out.decode() == f"lexicon: {own_directory / 'lexicon.safetensors'}\n"
+    assert load_model_directory(own_directory).lexicon is not None
+
+
+def test_lexicon_needs_files_of_one_length(run, own_directory, tmp_path):
+    (tmp_path / "a.de").write_bytes(lines(SOURCES))
+    (tmp_path / "a.en").write_bytes(lines(TARGETS[:3]))
+    files = ["--source", tmp_path / "a.de", "--target", tmp_path / "a.en"]
+    code, _, err = run("lexicon", own_directory, *files)
+    assert code == 2
+    assert err.endswith("a.en has 3; they must be line-aligned.\n")
+
+
 def test_score_needs_files_of_one_length(run, tiny_directory, tmp_path):
     (tmp_path / "a.de").write_bytes(lines(SOURCES))
     (tmp_path / "a.en").write_bytes(lines(TARGETS[:3]))
@@ -282,7 +324,7 @@ def test_evaluate_prints_scores_and_writes_sentences(
 ):
     output = tmp_path / "a.jsonl"
     code, out, err = run("evaluate", tiny_directory, *evaluation_files, "--output", output)
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, CHOSEN)
     rows = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
     assert [row["hypothesis"] for row in rows] == TARGETS * 3
     assert [row["chrf"] == 100 for row in rows] == [True] * 35 + [False]
@@ -380,7 +422,7 @@ def test_a_slow_input_is_answered_line_by_line_in_utf8_whatever_the_locale(start
         ready, _, _ = select.select([process.stdout], [], [], 60)
         assert ready, "no answer while the input stays open"
         assert process.stdout.readline().decode().split("\t")[:2] == [source, target]
-    assert process.communicate() == (b"", b"")
+    assert process.communicate() == (b"", CHOSEN.encode())
     assert process.returncode == 0
 
 
@@ -393,7 +435,7 @@ def test_a_closed_pipe_ends_quietly(start, tiny_directory):
     process.stdin.write(lines(SOURCES))
     process.stdin.flush()
     assert process.wait(60) == 141
-    assert process.stderr.read() == b""
+    assert process.stderr.read() == CHOSEN.encode()
 
 
 def test_an_interruption_is_one_line(start, tiny_directory):
@@ -403,7 +445,7 @@ def test_an_interruption_is_one_line(start, tiny_directory):
     assert process.stdout.readline()
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
-    assert process.stderr.read() == b"seq2seq: interrupted.\n"
+    assert process.stderr.read() == CHOSEN.encode() + b"seq2seq: interrupted.\n"
 
 
 def test_progress_is_for_terminals(start, tiny_directory, tmp_path, environment):

@@ -190,6 +190,7 @@ def test_a_value_out_of_range(fails, tiny_directory):
         ("translate", "beam_size", "10001", 10_000),
         ("translate", "batch_size", "99999999999", 1_000_000),
         ("translate", "min_length", "99999999999", 1_000_000),
+        ("translate", "shortlist", "99999999999", 1_000_000),
         ("translate", "threads", "99999999999", 4096),
         ("train", "training.threads", "99999999999", 4096),
         ("train", "training.seed", "99999999999999999999", 2**63 - 1),

@@ -4,14 +4,17 @@ import os
 import time
 
 import pytest
+import safetensors
 import safetensors.torch
 import torch
 from tiny_translator import train_tiny
 
 from seq2seq.config import ConfigurationError, TokenizerConfig
 from seq2seq.data.tokenizer import train_tokenizers
+from seq2seq.decoding.shortlist import Lexicon
 from seq2seq.model_directory import (
     ModelDirectoryError,
+    add_lexicon,
     load_model_directory,
     read_scores,
     save_model_directory,
@@ -324,6 +327,102 @@ def test_a_stray_tokenizer_is_not_taken(tmp_path, tiny_recipe, known_pairs, tiny
     assert not load_model_directory(tmp_path).tokenizers.shared
     replace_weights(tmp_path, load_tensors(tmp_path))  # which no longer say what they need
     assert_refused(tmp_path, "holds shared.model beside source.model and target.model; remove")
+
+
+@pytest.fixture
+def lexicon():
+    """For the tiny tokenizer of 300 pieces on both sides."""
+    translations = torch.zeros(300, 4, dtype=torch.int32)
+    translations[7] = torch.tensor([299, 5, 17, 0])
+    return Lexicon(translations, torch.tensor([3, 9], dtype=torch.int32))
+
+
+def replace_lexicon(directory, lexicon, **changes):
+    """Saves a lexicon with some of its tensors, or the digests of the tokenizer, in other ways."""
+    file = directory / "lexicon.safetensors"
+    tensors = {"translations": lexicon.translations, "frequent": lexicon.frequent, **changes}
+    with safetensors.safe_open(file, framework="pt") as entries:
+        metadata = tensors.pop("metadata", entries.metadata())
+    file.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
+
+
+def test_a_lexicon_is_saved_with_the_model(tmp_path, tiny_directory, lexicon):
+    loaded = load_model_directory(tiny_directory)
+    assert loaded.lexicon is None
+    weights = loaded.model.state_dict()
+    save_model_directory(tmp_path, loaded.recipe, weights, loaded.tokenizers, lexicon=lexicon)
+    again = load_model_directory(tmp_path).lexicon
+    assert torch.equal(again.translations, lexicon.translations)
+    assert torch.equal(again.frequent, lexicon.frequent)
+    save_model_directory(tmp_path, loaded.recipe, weights, loaded.tokenizers)
+    assert load_model_directory(tmp_path).lexicon is None
+    assert not (tmp_path / "lexicon.safetensors").exists()
+
+
+def test_a_lexicon_is_added_to_a_model(own_directory, lexicon):
+    tokenizers = load_model_directory(own_directory).tokenizers
+    before = {path.name: path.read_bytes() for path in own_directory.iterdir()}
+    assert add_lexicon(own_directory, lexicon, tokenizers) == own_directory / "lexicon.safetensors"
+    assert torch.equal(load_model_directory(own_directory).lexicon.frequent, lexicon.frequent)
+    after = {path.name: path.read_bytes() for path in own_directory.iterdir()}
+    assert after == {**before, "lexicon.safetensors": after["lexicon.safetensors"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        (
+            {"frequent": torch.tensor([300], dtype=torch.int32)},
+            "`frequent` must hold target ids, from 0 to 299",
+        ),
+        (
+            {"translations": torch.full((300, 1), -1, dtype=torch.int32)},
+            "`translations` must hold target ids, from 0 to 299",
+        ),
+        (
+            {"translations": torch.zeros(300, 4)},
+            r"`translations` must be a table of int32, but is float32 of the shape \[300, 4\]",
+        ),
+        (
+            {"frequent": torch.zeros(3, 1, dtype=torch.int32)},
+            r"`frequent` must be a list of int32, but is int32 of the shape \[3, 1\]",
+        ),
+        (
+            {"translations": torch.zeros(299, 4, dtype=torch.int32)},
+            "must have a row for each of the 300 source pieces, but has 299",
+        ),
+        (
+            {"more": torch.zeros(1)},
+            r"must hold `frequent` and `translations`, but holds \['frequent', 'more', 'transl",
+        ),
+        ({"metadata": {"format": "pt"}}, "does not fit the model: it was learnt with another tok"),
+        ({"metadata": None}, "does not fit the model: it was learnt with another tokenizer; learn"),
+    ],
+)
+def test_an_unsound_lexicon(own_directory, lexicon, changes, match):
+    add_lexicon(own_directory, lexicon, load_model_directory(own_directory).tokenizers)
+    replace_lexicon(own_directory, lexicon)
+    assert load_model_directory(own_directory).lexicon
+    replace_lexicon(own_directory, lexicon, **changes)
+    assert_refused(own_directory, f"lexicon.safetensors.*{match}")
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 no tensors", b"\x80\x04\x95pickle"])
+def test_a_foreign_lexicon(own_directory, data):
+    (own_directory / "lexicon.safetensors").write_bytes(data)
+    assert_refused(own_directory, "lexicon.safetensors is no safetensors file, or damaged")
+
+
+def test_a_truncated_lexicon(own_directory, lexicon):
+    file = add_lexicon(own_directory, lexicon, load_model_directory(own_directory).tokenizers)
+    file.write_bytes(file.read_bytes()[:-100])
+    assert_refused(own_directory, "lexicon.safetensors is no safetensors file, or damaged")
+
+
+def test_a_lexicon_of_another_tokenizer_of_the_same_size(own_directory, lexicon, known_pairs):
+    other = train_tokenizers(known_pairs, TokenizerConfig(kind="bpe", vocabulary_size=300))
+    add_lexicon(own_directory, lexicon, other)
+    assert_refused(own_directory, "it was learnt with another tokenizer; learn it anew with")
 
 
 def test_its_errors_are_configuration_errors(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from seq2seq import Translator
 from seq2seq.config import ModelConfig, Recipe, TokenizerConfig, TrainingConfig
 from seq2seq.data.corpus import load_corpus
+from seq2seq.model_directory import load_model_directory
 from seq2seq.training.train import train
 
 
@@ -37,3 +38,21 @@ def test_in_float32_the_text_does_not_depend_on_the_batch(recipe: Recipe, direct
     assert len(set(texts[64])) > 500
     assert texts[1] == texts[64]
     assert texts[7] == texts[64]
+
+
+@pytest.mark.slow
+def test_shortlists_hold_the_translations_of_sentences_that_were_not_learnt(
+    recipe: Recipe, directory: Path
+) -> None:
+    test = load_corpus(recipe).test
+    loaded = load_model_directory(directory)
+    assert loaded.lexicon is not None
+    source_ids = loaded.tokenizers.source.encode_batch(test.sources)
+    target_ids = loaded.tokenizers.target.encode_batch(test.targets)
+    candidates = loaded.lexicon.candidates(source_ids, per_piece=20)
+    assert candidates.shape[1] < loaded.tokenizers.target.vocabulary_size / 4
+    num_found = sum(
+        len([piece for piece in ids if piece in found])
+        for ids, found in zip(target_ids, map(set, candidates.tolist()), strict=True)
+    )
+    assert num_found > 0.98 * sum(map(len, target_ids))

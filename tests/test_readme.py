@@ -44,7 +44,14 @@ def test_every_option_of_the_readme_is_known():
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "recipes/README.md", "docs/translations.md"]
+    "document",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "benchmarks/README.md",
+        "recipes/README.md",
+        "docs/translations.md",
+    ],
 )
 def test_links_to_files_lead_somewhere(document):
     path = README.parent / document

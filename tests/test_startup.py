@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("lightning", "datasets", "matplotlib", "tensorboard", "pyarrow", "pandas")
+HEAVY = ("lightning", "datasets", "matplotlib", "tensorboard", "pyarrow", "pandas", "sympy")
 
 
 def run_python(code, environment):

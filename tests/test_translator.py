@@ -8,12 +8,22 @@ from tiny_translator import SOURCES, TARGETS, train_tiny
 
 from seq2seq import Recipe, Translator
 from seq2seq.config import ConfigurationError
-from seq2seq.translator import WINDOW_BATCHES, TargetScore
+from seq2seq.decoding.shortlist import Lexicon
+from seq2seq.model_directory import load_model_directory
+from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.models.products import is_plain
+from seq2seq.translation import TargetScore
+from seq2seq.translator import WINDOW_BATCHES
 
 
 @pytest.fixture(scope="module")
 def translator(tiny_directory):
     return Translator.load(tiny_directory, device="cpu", precision="float32")
+
+
+@pytest.fixture
+def network(tiny_directory):
+    return load_model_directory(tiny_directory).model
 
 
 @pytest.fixture(scope="module")
@@ -119,12 +129,12 @@ def test_decomposed_characters_are_composed(translator):
     )
 
 
-def test_spaces_are_removed_as_from_the_training_corpus(translator, known_pairs):
+def test_spaces_are_removed_as_from_the_training_corpus(translator, network, known_pairs):
     recipe = translator.recipe
     for side, is_removed in (("source", True), ("both", True), ("target", False), (None, False)):
         corpus = dataclasses.replace(recipe.corpus, remove_spaces=side)
         other = Translator(
-            translator._model, translator.tokenizers, dataclasses.replace(recipe, corpus=corpus)
+            network, translator.tokenizers, dataclasses.replace(recipe, corpus=corpus)
         )
         pieces = other.translate(known_pairs.sources[0]).source_pieces
         assert ("▁" in "".join(pieces)[1:]) is not is_removed
@@ -228,11 +238,11 @@ def test_sentences_beside_one_that_is_too_long_stay_whole(short_sighted):
     assert cut.text.startswith(TARGETS[9]) and cut.text.endswith(TARGETS[11])
 
 
-def test_more_sentences_than_were_usual_are_translated_one_by_one(translator):
+def test_more_sentences_than_were_usual_are_translated_one_by_one(translator, network):
     two, three = " ".join(SOURCES[9:11]), " ".join(SOURCES[9:])
     for usual, num_parts in ((None, [1, 1]), (1, [2, 3]), (2, [1, 3]), (3, [1, 1])):
         other = Translator(
-            translator._model,
+            network,
             translator.tokenizers,
             translator.recipe,
             sentences_per_source=usual,
@@ -241,7 +251,7 @@ def test_more_sentences_than_were_usual_are_translated_one_by_one(translator):
         assert [t.source_pieces.count("</s>") for t in found] == num_parts
         assert not any(t.cut for t in found)
     one_by_one = Translator(
-        translator._model, translator.tokenizers, translator.recipe, sentences_per_source=1
+        network, translator.tokenizers, translator.recipe, sentences_per_source=1
     )
     assert one_by_one.translate(three).text == " ".join(TARGETS[9:])
 
@@ -353,9 +363,14 @@ def test_none_keeps_the_recipes_setting(translator):
     assert translator.translate(SOURCES[0], beam_size=None).text == TARGETS[0]
 
 
-def test_bfloat16_finds_what_float32_finds_on_sentences_known_by_heart(tiny_directory):
-    low = Translator.load(tiny_directory, device="cpu", precision="bfloat16")
-    assert low.dtype == torch.bfloat16
+@pytest.mark.parametrize(
+    ("precision", "plain"), [("bfloat16", False), ("bfloat16", True), ("int8", False)]
+)
+def test_low_precision_finds_what_float32_finds_on_sentences_known_by_heart(
+    tiny_directory, precision, plain
+):
+    low = Translator.load(tiny_directory, device="cpu", precision=precision, plain=plain)
+    assert (low.precision, low.plain) == (precision, plain)
     translations = low.translate(SOURCES)
     assert [t.text for t in translations] == TARGETS
     assert translations[0].alignment.dtype == torch.float32
@@ -367,13 +382,92 @@ def test_auto_precision_needs_fast_hardware_and_a_record(
     recipe_file = own_directory / "recipe.yaml"
     recipe_file.write_text(recipe_file.read_text().replace("bfloat16: false", "bfloat16: true"))
     monkeypatch.setattr("seq2seq.translator.is_bfloat16_fast", lambda device: True)
-    assert Translator.load(tiny_directory, device="cpu").dtype == torch.float32
-    assert Translator.load(own_directory, device="cpu").dtype == torch.bfloat16
+    assert Translator.load(tiny_directory, device="cpu").precision == "float32"
+    assert Translator.load(own_directory, device="cpu").precision == "bfloat16"
     monkeypatch.setattr("seq2seq.translator.is_bfloat16_fast", lambda device: False)
-    assert Translator.load(own_directory, device="cpu").dtype == torch.float32
+    assert Translator.load(own_directory, device="cpu").precision == "float32"
+
+
+def test_the_plain_path_finds_the_same(translator, tiny_directory):
+    plain = Translator.load(tiny_directory, device="cpu", precision="float32", plain=True)
+    sources = [*SOURCES, "", " ".join(SOURCES)]
+    for ours, theirs in zip(translator.translate(sources), plain.translate(sources), strict=True):
+        assert ours.pieces == theirs.pieces
+        assert ours.log_probability == pytest.approx(theirs.log_probability, abs=1e-4)
+        torch.testing.assert_close(ours.alignment, theirs.alignment, atol=1e-5, rtol=0)
+    scores = translator.score(SOURCES, TARGETS)
+    assert scores == pytest.approx(plain.score(SOURCES, TARGETS), abs=1e-4)
+
+
+def test_the_plain_path_computes_plainly(tiny_directory, monkeypatch):
+    seen = []
+    start = EncoderDecoder.start
+
+    def spy(self, *args):
+        seen.append(is_plain())
+        return start(self, *args)
+
+    monkeypatch.setattr(EncoderDecoder, "start", spy)
+    plain = Translator.load(tiny_directory, device="cpu", plain=True)
+    plain.translate(SOURCES[0])
+    plain.score(SOURCES[:1], TARGETS[:1])
+    assert seen == [True, True]
+
+
+def test_where_there_is_no_int8_the_fastest_stands_in(tiny_directory, monkeypatch):
+    monkeypatch.setattr("seq2seq.translator.is_int8_there", lambda: False)
+    for is_fast, expected in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(
+            "seq2seq.translator.is_bfloat16_fast", lambda device, is_fast=is_fast: is_fast
+        )
+        found = Translator.load(tiny_directory, device="cpu", precision="int8")
+        assert found.precision == expected
+
+
+@pytest.fixture
+def with_lexicon(network, translator):
+    """A translator with a lexicon of all target pieces, or of the first ones alone."""
+
+    def make(frequent: range) -> Translator:
+        lexicon = Lexicon(
+            torch.zeros(translator.tokenizers.source.vocabulary_size, 0, dtype=torch.int32),
+            torch.tensor(frequent, dtype=torch.int32),
+        )
+        return Translator(
+            network, translator.tokenizers, translator.recipe, lexicon=lexicon, plain=True
+        )
+
+    return make
+
+
+def test_a_shortlist_of_all_pieces_changes_nothing(translator, with_lexicon):
+    everything = range(1, translator.tokenizers.target.vocabulary_size)
+    found = with_lexicon(everything).translate([*SOURCES, ""], shortlist=1)
+    expected = translator.translate([*SOURCES, ""])
+    assert [t.text for t in found] == [t.text for t in expected]
+    assert [t.score for t in found] == pytest.approx([t.score for t in expected], abs=1e-3)
+
+
+def test_a_translation_is_made_of_its_shortlist(with_lexicon):
+    translator = with_lexicon(range(60, 90))
+    listed = {translator.tokenizers.target._processor.id_to_piece(i) for i in range(60, 90)}
+    found = translator.translate(SOURCES, shortlist=1, min_length=3)
+    assert {piece for t in found for piece in t.pieces} <= {*listed, "</s>"}
+    assert translator.translate(SOURCES[0]).text == TARGETS[0]
+    settings = translator.search_settings(shortlist=7)
+    assert translator.describe(settings).endswith("target pieces: 7 for each source piece")
+
+
+def test_a_shortlist_needs_a_lexicon(translator, fixed_context):
+    with pytest.raises(ConfigurationError, match=r"needs a model with lexicon\.safetensors"):
+        translator.translate("x", shortlist=5)
+    with pytest.raises(ConfigurationError, match="needs a model with attention"):
+        fixed_context.translate("x", shortlist=5)
 
 
 def test_loading_refuses_what_is_out_of_range(tiny_directory):
+    with pytest.raises(ConfigurationError, match="`plain` has no `precision` int8"):
+        Translator.load(tiny_directory, precision="int8", plain=True)
     with pytest.raises(ConfigurationError, match="`threads` must be from 1 to 4096, but is 0"):
         Translator.load(tiny_directory, threads=0)
     with pytest.raises(ConfigurationError, match="`precision` must be one of auto, float32"):

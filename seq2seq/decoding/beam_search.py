@@ -1,7 +1,7 @@
 """Finds the best target ids under any step function. Knows nothing of networks or text."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, Self, TypeVar
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seq2seq.config import BOS_ID, EOS_ID, PAD_ID, choose
 from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
-from seq2seq.decoding.vocabulary import best_ids, log_probabilities
+from seq2seq.decoding.vocabulary import Blocked, Candidate, best_candidates
 
 
 class SearchState(Protocol):
@@ -23,6 +23,10 @@ class SearchState(Protocol):
     def alignment(self) -> Tensor | None:
         """[rows, source_length], what the step that made this state attended to."""
 
+    @property
+    def candidate_ids(self) -> Tensor | None:
+        """The ids that columns of the logits stand for, [sentences, columns]; None for all ids."""
+
     def select(self, rows: Tensor) -> Self:
         """Gathers the tensors per row; `rows` may repeat."""
 
@@ -31,7 +35,8 @@ class SearchState(Protocol):
 
 
 State = TypeVar("State", bound=SearchState)
-# Maps the last ids [rows] and a state to logits [rows, vocabulary_size] and the next state.
+# Maps the last ids [rows] and a state to logits [rows, vocabulary_size] and the next state. Where a
+# state has `candidate_ids`, logits have a column for each of these, -inf at padding.
 StepFunction = Callable[[Tensor, State], tuple[Tensor, State]]
 
 
@@ -107,32 +112,43 @@ def beam_search(
         _Sentence(max_length, min_length, beam_size, n_best, divisors)
         for max_length, min_length in _lengths(max_lengths, min_lengths)
     ]
-    forbidden = torch.tensor(sorted({bos_id, *forbidden_ids}), device=device)
+    forbidden = sorted({bos_id, *forbidden_ids})
     history = _History()
     batch = sentences
     ids = torch.full((len(batch),), bos_id, device=device)
-    # Sums in float64: the float32 sum of a long sentence would differ from its scoring.
-    scores = torch.zeros(len(batch), 1, dtype=torch.float64, device=device)
+    living = [[0.0] for _ in batch]  # the log-probability of each row, by sentence
     while batch:
         logits, state = step(ids, state)
+        position = len(history)
         history.attend(state.alignment if keep_alignment else None)
-        no_end = [sentence.min_length > len(history) for sentence in batch]
-        candidates = _best_candidates(logits, scores, beam_size, forbidden, eos_id, no_end)
-        ends = (candidates.ids == eos_id) & (candidates.scores > -math.inf)
-        _set_aside(batch, candidates, ends, len(history))
-        survivors = _survivors(candidates, ends, beam_size)
-        staying = _staying(batch, survivors, scores, len(history))
+        no_end = [sentence.min_length > position for sentence in batch]
+        blocked = Blocked(forbidden, eos_id, no_end)
+        # Twice the beam: even if half of the candidates end here, beam_size live on.
+        # Greedy search needs no second candidate, since it is done when the first one ends.
+        num_candidates = 2 * beam_size if beam_size > 1 else 1
+        candidates = best_candidates(logits, living, num_candidates, blocked, state.candidate_ids)
+        width = min(beam_size, len(candidates[0]))
+        staying, survivors = [], []
+        for index, (sentence, found) in enumerate(zip(batch, candidates, strict=True)):
+            rows = enumerate(living[index], index * len(living[index]))
+            growing = sentence.advance(found, rows, eos_id, position)
+            if growing:
+                staying.append(index)
+                # Where too few live on, rows without a chance keep the numbers of rows equal.
+                filler = (-math.inf, *growing[0][1:])
+                survivors.append(growing + [filler] * (width - len(growing)))
         if not staying:
             break
         if len(staying) < len(batch):
-            indices = torch.tensor(staying, device=device)
             batch = [batch[index] for index in staying]
-            state = state.select_sentences(indices)
-            survivors = _Candidates(*(part.index_select(0, indices) for part in survivors))
-        scores, ids, rows = survivors.scores, survivors.ids.flatten(), survivors.rows.flatten()
-        if not _is_identity(rows, logits.shape[0]):
-            state = state.select(rows)
-        history.append(ids, rows)
+            state = state.select_sentences(torch.tensor(staying, device=device))
+        living = [[score for score, _, _ in growing] for growing in survivors]
+        new_ids = [id_ for growing in survivors for _, id_, _ in growing]
+        parents = [row for growing in survivors for _, _, row in growing]
+        ids = torch.tensor(new_ids, device=device)
+        if parents != list(range(len(logits))):
+            state = state.select(torch.tensor(parents, device=device))
+        history.append(new_ids, parents)
     return _hypotheses(sentences, history)
 
 
@@ -160,103 +176,6 @@ def _lengths(max_lengths: Sequence[int], min_lengths: Sequence[int] | int) -> li
         if min_length < 0:
             raise ValueError(f"`min_lengths` must be at least 0, but one is {min_length}.")
     return list(zip(max_lengths, min_lengths, strict=True))
-
-
-class _Candidates(NamedTuple):
-    """Continuations of each sentence's rows, best first; each field is [batch, candidates]."""
-
-    scores: Tensor  # log-probability, -inf if there is no such candidate
-    ids: Tensor
-    rows: Tensor  # the row of the step that it continues, counted over the batch
-
-
-def _best_candidates(
-    logits: Tensor,
-    scores: Tensor,
-    beam_size: int,
-    forbidden_ids: Tensor,
-    eos_id: int,
-    no_end: list[bool],
-) -> _Candidates:
-    """The best continuations of each sentence, enough for `beam_size` of them not to end."""
-    num_sentences, width = scores.shape
-    # Of one row at most beam_size candidates live on and one ends.
-    num_kept = min(beam_size + 1 + len(forbidden_ids), logits.shape[1])
-    kept_ids = best_ids(logits, num_kept)
-    kept = log_probabilities(logits, kept_ids)  # [rows, num_kept]
-    forbidden = (kept_ids.unsqueeze(-1) == forbidden_ids).any(dim=-1)
-    kept = kept.masked_fill(forbidden, -math.inf)
-    totals = (kept.view(num_sentences, width, num_kept) + scores.unsqueeze(-1)).flatten(1)
-    kept_ids = kept_ids.view(num_sentences, width * num_kept)
-    if any(no_end):
-        early = torch.tensor(no_end, device=totals.device).unsqueeze(-1) & (kept_ids == eos_id)
-        totals.masked_fill_(early, -math.inf)
-    # Twice the beam: even if half of the candidates end here, beam_size live on.
-    # Greedy search needs no second candidate, since it is done when the first one ends.
-    num_candidates = min(2 * beam_size if beam_size > 1 else 1, totals.shape[1])
-    # A stable sort: of equal candidates, those of the better row and then the lower id come first.
-    totals, order = totals.sort(dim=1, descending=True, stable=True)
-    totals, order = totals[:, :num_candidates], order[:, :num_candidates]
-    first_rows = torch.arange(0, num_sentences * width, width, device=order.device).unsqueeze(-1)
-    rows = order.div(num_kept, rounding_mode="floor") + first_rows
-    return _Candidates(totals, kept_ids.gather(1, order), rows)
-
-
-def _set_aside(
-    sentences: "list[_Sentence]", candidates: _Candidates, ends: Tensor, position: int
-) -> None:
-    """Gives each sentence its hypotheses that end, or are cut off, at this position."""
-    beam_size = sentences[0].beam_size
-    stopped = ends[:, :beam_size].nonzero().tolist()
-    for index, sentence in enumerate(sentences):
-        if sentence.max_length == position + 1:
-            width = min(beam_size, ends.shape[1])
-            stopped.extend([index, rank] for rank in range(width) if not ends[index, rank])
-    if not stopped:
-        return
-    scores, ids, rows, ended = (part.tolist() for part in (*candidates, ends))
-    for index, rank in stopped:
-        leaf = _Leaf(
-            log_probability=scores[index][rank],
-            position=position,
-            row=rows[index][rank],
-            last_id=ids[index][rank],
-            truncated=not ended[index][rank],
-        )
-        sentences[index].add(leaf)
-
-
-def _survivors(candidates: _Candidates, ends: Tensor, beam_size: int) -> _Candidates:
-    """The best `beam_size` candidates that do not end."""
-    scores = candidates.scores.masked_fill(ends, -math.inf)
-    if scores.shape[1] > 1:
-        scores, order = scores.sort(dim=1, descending=True, stable=True)
-        order = order[:, :beam_size]
-        ids, rows = candidates.ids.gather(1, order), candidates.rows.gather(1, order)
-        return _Candidates(scores[:, :beam_size], ids, rows)
-    return candidates._replace(scores=scores)
-
-
-def _staying(
-    sentences: "list[_Sentence]", survivors: _Candidates, scores: Tensor, position: int
-) -> list[int]:
-    """Places in the batch of the sentences that are not done."""
-    staying = []
-    width = scores.shape[1]
-    for index, best in enumerate(survivors.scores[:, 0].tolist()):
-        sentence = sentences[index]
-        if math.isnan(best):
-            raise ValueError("The step function gave logits that are infinite or not a number.")
-        if best == -math.inf and not sentence.leaves:  # nothing may follow: what there is counts
-            for row, score in enumerate(scores[index].tolist(), index * width):
-                sentence.add(_Leaf(score, position, row, last_id=None, truncated=True))
-        elif not sentence.is_done(best, position + 1):
-            staying.append(index)
-    return staying
-
-
-def _is_identity(rows: Tensor, num_rows: int) -> bool:
-    return len(rows) == num_rows and torch.equal(rows, torch.arange(num_rows, device=rows.device))
 
 
 class _Leaf(NamedTuple):
@@ -297,6 +216,41 @@ class _Sentence:
         if self.num_ended >= self.n_best:
             self.score_to_beat = self.score(self.best()[-1])
 
+    def advance(
+        self,
+        candidates: list[Candidate],
+        rows: Iterable[tuple[int, float]],
+        eos_id: int,
+        position: int,
+    ) -> list[Candidate]:
+        """Takes the step at this position; none live on if the sentence is done.
+
+        Args:
+            candidates: Best first.
+            rows: Those before the step, with their log-probabilities.
+
+        Returns:
+            The best `beam_size` candidates that do not end, or as many as there are.
+        """
+        if math.isnan(candidates[0][0]):
+            raise ValueError("The step function gave logits that are infinite or not a number.")
+        survivors: list[Candidate] = []
+        for rank, candidate in enumerate(candidates):
+            log_probability, id_, row = candidate
+            counts = rank < self.beam_size
+            if log_probability == -math.inf or not (counts or len(survivors) < self.beam_size):
+                break
+            is_end = id_ == eos_id
+            if not is_end:
+                survivors.append(candidate)
+            if counts and (is_end or position + 1 == self.max_length):
+                self.add(_Leaf(log_probability, position, row, id_, truncated=not is_end))
+        if not survivors and not self.leaves:  # nothing may follow: what there is counts
+            for row, log_probability in rows:
+                self.add(_Leaf(log_probability, position, row, last_id=None, truncated=True))
+        is_done = not survivors or self.is_done(survivors[0][0], position + 1)
+        return [] if is_done else survivors[: self.beam_size]
+
     def is_done(self, best_living: float, length: int) -> bool:
         # Log-probabilities only fall, and no length has a larger divisor than the longest.
         reachable = best_living / self.divisors[self.max_length]
@@ -318,8 +272,8 @@ class _History:
     """Ids and parents of every step, from which the returned hypotheses are read at the end."""
 
     def __init__(self) -> None:
-        self.ids: list[Tensor] = []  # of each step, [rows after it]
-        self.parents: list[Tensor] = []  # of each step, [rows after it], rows before it
+        self.ids: list[list[int]] = []  # of each step, for each row after it
+        self.parents: list[list[int]] = []  # of each step, for each row after it the row before it
         self.alignments: list[Tensor] = []  # of each step, [rows before it, source_length]
 
     def __len__(self) -> int:
@@ -329,21 +283,19 @@ class _History:
         if alignment is not None:
             self.alignments.append(alignment)
 
-    def append(self, ids: Tensor, parents: Tensor) -> None:
+    def append(self, ids: list[int], parents: list[int]) -> None:
         self.ids.append(ids)
         self.parents.append(parents)
 
     def trace(self, leaves: list[_Leaf]) -> list[tuple[list[int], list[int]]]:
         """Ids of each leaf, and the row that each id was chosen in."""
-        all_ids = [ids.tolist() for ids in self.ids]
-        all_parents = [parents.tolist() for parents in self.parents]
         paths = []
         for leaf in leaves:
             row = leaf.row
             ids, rows = ([], []) if leaf.last_id is None else ([leaf.last_id], [row])
             for position in range(leaf.position - 1, -1, -1):
-                ids.append(all_ids[position][row])
-                row = all_parents[position][row]
+                ids.append(self.ids[position][row])
+                row = self.parents[position][row]
                 rows.append(row)
             paths.append((ids[::-1], rows[::-1]))
         return paths

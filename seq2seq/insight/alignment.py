@@ -10,7 +10,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seq2seq.translator import Translation
+    from seq2seq.translation import Translation
 
 CELL = 36  # pixels
 _LABEL_SIZE = 15  # pixels; a wide (Korean, Japanese) letter takes about that much

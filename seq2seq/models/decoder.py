@@ -137,6 +137,26 @@ class Decoder(nn.Module):
             hidden = hidden + above if index >= 2 else above
         return self._read_out(hidden, contexts, embedded).transpose(0, 1)
 
+    def align(self, target_input_ids: Tensor, state: DecoderState, memory: Memory) -> Tensor | None:
+        """What each step of given targets looks at.
+
+        Args:
+            target_input_ids: [batch, target_length], one row per sentence.
+
+        Returns:
+            [batch, target_length, source_length]; None without attention.
+        """
+        embedded = self.dropout(self.embedding(target_input_ids.t()))
+        hidden, _ = self._run_bottom(embedded, state, memory, len(embedded))
+        queries = torch.cat([state.layers[0][:1], hidden[:-1]])
+        alignments = []
+        for position, query in enumerate(queries, start=state.position):
+            _, alignment = self.attention(query, memory, position=position)
+            if alignment is None:
+                return None
+            alignments.append(alignment)
+        return torch.stack(alignments, dim=1)
+
     def logits(self, features: Tensor) -> Tensor:
         """Unnormalised log-probabilities of the next piece, [..., vocabulary_size]."""
         return linear(features, self.vocabulary.weight, self.vocabulary.bias)

@@ -23,15 +23,20 @@ class SearchState(NamedTuple):
     decoder: DecoderState
     memory: Memory
     alignment: Tensor | None = None  # [rows, source_length] of the step that led here
+    candidate_ids: Tensor | None = None  # [sentences, candidates], padded; None for all ids
 
     def select(self, rows: Tensor) -> "SearchState":
         """Gathers rows, which may repeat; the memory stays."""
         alignment = None if self.alignment is None else self.alignment.index_select(0, rows)
-        return SearchState(self.decoder.select(rows), self.memory, alignment)
+        return self._replace(decoder=self.decoder.select(rows), alignment=alignment)
 
     def select_sentences(self, indices: Tensor) -> "SearchState":
         """Keeps the memory of some sentences; the rows stay."""
-        return self._replace(memory=self.memory.select_sentences(indices))
+        ids = self.candidate_ids
+        return self._replace(
+            memory=self.memory.select_sentences(indices),
+            candidate_ids=None if ids is None else ids.index_select(0, indices),
+        )
 
 
 class Bridge(nn.Module):
@@ -132,11 +137,21 @@ class EncoderDecoder(nn.Module):
             label_smoothing=label_smoothing,
         )
 
-    def start(self, source_ids: Tensor, source_lengths: Tensor) -> SearchState:
-        """Reads the sources; the state before the first step, one row per sentence."""
+    def start(
+        self, source_ids: Tensor, source_lengths: Tensor, candidate_ids: Tensor | None = None
+    ) -> SearchState:
+        """Reads the sources; the state before the first step, one row per sentence.
+
+        Args:
+            source_ids: [batch, source_length], padded at the end.
+            source_lengths: [batch], each at least 1.
+            candidate_ids: The target ids that count for each sentence, [batch, candidates], padded
+                with `PAD_ID`; all of them if not given.
+        """
         encoded = self.encoder(source_ids, source_lengths)
         memory = self.decoder.attention.prepare(encoded)
-        return SearchState(DecoderState(self.bridge(encoded.final_state), position=0), memory)
+        start = DecoderState(self.bridge(encoded.final_state), position=0)
+        return SearchState(start, memory, candidate_ids=candidate_ids)
 
     def step(self, previous_ids: Tensor, state: SearchState) -> tuple[Tensor, SearchState]:
         """One step of a search.
@@ -145,11 +160,16 @@ class EncoderDecoder(nn.Module):
             previous_ids: The last piece of each row, [rows].
 
         Returns:
-            Unnormalised log-probabilities [rows, vocabulary_size] in the precision of the weights,
-            and the state after the step.
+            Unnormalised log-probabilities [rows, vocabulary_size] or [rows, candidates] in the
+            precision of the weights, and the state after the step.
         """
         features, decoder, alignment = self.decoder.step(previous_ids, state.decoder, state.memory)
-        return self.logits(features), SearchState(decoder, state.memory, alignment)
+        logits = self.logits(features)
+        if state.candidate_ids is not None:
+            rows_per_sentence = len(logits) // len(state.candidate_ids)
+            ids = state.candidate_ids.repeat_interleave(rows_per_sentence, dim=0)
+            logits = logits.gather(1, ids).masked_fill(ids == PAD_ID, -torch.inf)
+        return logits, state._replace(decoder=decoder, alignment=alignment)
 
 
 def build_model(

@@ -36,7 +36,7 @@ from torch.autograd.function import once_differentiable
 from seq2seq.models.cells import Cell, CellState, StateGradient
 from seq2seq.models.products import multiply, multiply_over_rows, product_dtype, to_rows
 
-LARGEST_EXPONENT = 80.0  # e^80 is a float32; beyond it tanh has long been 1
+_LARGEST_EXPONENT = 80.0  # e^80 is a float32; beyond it tanh has long been 1
 
 
 class AttentionWeights(NamedTuple):
@@ -176,7 +176,7 @@ class _AttentionRecurrence(torch.autograd.Function):
             # The state enters the query and the gates: one product for both.
             state_weight = torch.cat([query_weight, weight]).to(dtype)
             state_bias = torch.cat([bias.new_zeros(attention_size), bias]).to(dtype)
-            keys = _exponential(keys.to(states_dtype))
+            keys = bounded_exponential(2 * keys.to(states_dtype))
             values, score = values.to(states_dtype), score.to(states_dtype)
             outside = values.new_zeros(mask.shape, dtype=states_dtype)
             outside.masked_fill_(~mask, -torch.inf)
@@ -185,7 +185,7 @@ class _AttentionRecurrence(torch.autograd.Function):
             for projected in from_embedding.unbind():
                 inputs = to_rows(state[0], dtype)
                 both = multiply(inputs, state_weight, state_bias)[:num_rows].to(states_dtype)
-                query = _exponential(both[:, :attention_size]).unsqueeze(1)
+                query = bounded_exponential(2 * both[:, :attention_size]).unsqueeze(1)
                 scores = _inverse(query, keys) @ (-2 * score)
                 alignment = scores.add_(outside).softmax(dim=-1)
                 context = torch.bmm(alignment.unsqueeze(1), values).squeeze(1)
@@ -294,9 +294,9 @@ def _saved(ctx: Any) -> list[tuple[Tensor, ...]]:
     return [tuple(itertools.islice(tensors, size)) for size in ctx.group_sizes]
 
 
-def _exponential(inputs: Tensor) -> Tensor:
-    """`e^(2x)`, bounded so that no product of two is undefined."""
-    return (2 * inputs).clamp_(-LARGEST_EXPONENT, LARGEST_EXPONENT).exp_()
+def bounded_exponential(inputs: Tensor) -> Tensor:
+    """`e^x`, bounded so that no product of two is undefined."""
+    return inputs.clamp(-_LARGEST_EXPONENT, _LARGEST_EXPONENT).exp_()
 
 
 def _inverse(query: Tensor, keys: Tensor) -> Tensor:

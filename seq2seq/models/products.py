@@ -74,7 +74,7 @@ def to_rows(matrix: Tensor, dtype: torch.dtype) -> Tensor:
     about a megabyte each; numbers of rows from a short list meet again.
     """
     rows = len(matrix)
-    even = _round_up(rows) if _counts_rows(matrix.device, dtype) else rows
+    even = round_up(rows) if _counts_rows(matrix.device, dtype) else rows
     if even == rows:
         return matrix.to(dtype).contiguous()
     rounded = matrix.new_empty(even, matrix.shape[1], dtype=dtype)
@@ -90,7 +90,7 @@ def _counts_rows(device: torch.device, dtype: torch.dtype) -> bool:
     return device.type == "cpu" and dtype in (torch.bfloat16, torch.float16)
 
 
-def _round_up(rows: int) -> int:
+def round_up(rows: int) -> int:
     """The next multiple of a step that grows with the number: 16 or an eighth are added at most."""
     step = 16
     while rows > 16 * step:

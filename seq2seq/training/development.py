@@ -1,6 +1,5 @@
 """How good a network is on the development set: its loss, its translations and their scores."""
 
-import copy
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -107,20 +106,21 @@ class Development:
         """Translates the development sentences with a network in evaluation mode.
 
         Args:
-            search: Fields of `SearchConfig` in place of the recipe's.
+            search: Fields of `SearchConfig` in place of the recipe's. There are no shortlists: they
+                are learnt of the network that is the best.
         """
-        if bfloat16:
-            network = copy.deepcopy(network)  # the translator turns the weights themselves
         translator = Translator(
             network,
             self._tokenizers,
             self._recipe,
             device=self._hardware.device,
-            bfloat16=bfloat16,
+            precision="bfloat16" if bfloat16 else "float32",
             longest_source=self._longest_source,
             sentences_per_source=self._sentences_per_source,
         )
-        translations = translator.translate(self.sources, with_alignment=False, **search)
+        translations = translator.translate(
+            self.sources, with_alignment=False, shortlist=0, **search
+        )
         return [translation.text for translation in translations]
 
     def score(self, metric: str, translations: list[str]) -> Score:

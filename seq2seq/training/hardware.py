@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from seq2seq.config import TrainingConfig, choose
-from seq2seq.devices import find_device, is_bfloat16_fast, keep_freed_memory
+from seq2seq.devices import describe_device, find_device, is_bfloat16_fast, keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,8 @@ class Hardware:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
 
     def __str__(self) -> str:
-        if self.device.type == "cuda":
-            place = f"{self.device} ({torch.cuda.get_device_name(self.device)})"
-        else:
-            threads = torch.get_num_threads()
-            place = f"{self.device} with {threads} thread{'s' if threads > 1 else ''}"
-        return f"{place} in {'bfloat16' if self.bfloat16 else 'float32'}"
+        precision = "bfloat16" if self.bfloat16 else "float32"
+        return f"{describe_device(self.device)} in {precision}"
 
 
 def choose_hardware(config: TrainingConfig) -> Hardware:

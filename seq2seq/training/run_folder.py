@@ -22,6 +22,7 @@ _OWN_FOLDERS = ("cache", "checkpoints", "logs", "translations")
 _OWN_FILES = (
     "recipe.yaml",
     "model.safetensors",
+    "lexicon.safetensors",
     "shared.model",
     "source.model",
     "target.model",
@@ -41,6 +42,7 @@ _FREE_SETTINGS = (
     "average_best",
     "samples",
     "checkpoint_minutes",
+    "lexicon_pairs",
     "precision",
     "device",
     "threads",

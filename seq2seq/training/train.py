@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 
-from seq2seq.config import Recipe, SearchConfig, choose
+from seq2seq.config import ConfigurationError, Recipe, SearchConfig, choose
 from seq2seq.data.corpus import Corpus, load_corpus
 from seq2seq.data.datamodule import TranslationDataModule, describe
 from seq2seq.data.tokenizer import TOKENIZERS, Tokenizers, train_tokenizers
 from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
+from seq2seq.decoding.shortlist import Lexicon, require_lexicon
 from seq2seq.devices import is_bfloat16_fast
 from seq2seq.evaluate import describe_search
 from seq2seq.model_directory import save_model_directory
@@ -38,6 +39,7 @@ from seq2seq.training.callbacks import (
 from seq2seq.training.checkpoints import BestWeights, average_weights, load_weights
 from seq2seq.training.development import MONITORS, Development
 from seq2seq.training.hardware import Hardware, choose_hardware
+from seq2seq.training.lexicon import learn_lexicon
 from seq2seq.training.module import LOG_EVERY, OPTIMIZERS, TranslationModule
 from seq2seq.training.progress import ProgressReport
 from seq2seq.training.record import TRAINING_FILE, record_corpus, record_training
@@ -91,6 +93,7 @@ def train(
         TrainingError: If the loss is not finite, or somebody interrupted.
     """
     _check_names(recipe)
+    _check_shortlist(recipe)
     folder = RunFolder(Path(run_dir))
     with folder.locked():
         folder.check(resume=resume, overwrite=overwrite)
@@ -150,11 +153,14 @@ def _train(
     record_corpus(folder.path, corpus, data.reports)
     run = _fit(network, data, development, recipe, hardware, folder, resumed_step)
     averaged = _choose_weights(network, development, run.best, config.monitor)
+    lexicon = _learn_lexicon(network, data, recipe, hardware)
     scores, decode = _measure(network, development, recipe.search, hardware)
     decode["longest_source"] = data.longest_source
     decode["sentences_per_source"] = data.sentences_per_source
     weights = network.state_dict()
-    save_model_directory(folder.path, recipe, weights, tokenizers, scores=scores, extra=decode)
+    save_model_directory(
+        folder.path, recipe, weights, tokenizers, scores=scores, extra=decode, lexicon=lexicon
+    )
     last = run.history[-1]
     if last["step"] > resumed_step or not (folder.path / TRAINING_FILE).exists():
         record_training(
@@ -265,6 +271,25 @@ def _choose_weights(
     return 1
 
 
+def _learn_lexicon(
+    network: EncoderDecoder, data: TranslationDataModule, recipe: Recipe, hardware: Hardware
+) -> Lexicon | None:
+    """The table of shortlists; None if nobody wants it, or there is no attention to learn from."""
+    max_pairs = recipe.training.lexicon_pairs
+    if not max_pairs or recipe.model.attention == "none":
+        return None
+    loader = data.train_dataloader()
+    # In the best segmentations, as sources will be, even if training has drawn others.
+    batches = (loader.pairs.batch(indices) for indices in loader.sampler)
+    return learn_lexicon(
+        network.to(hardware.device).eval(),
+        batches,
+        hardware,
+        max_pairs=max_pairs,
+        shared=data.tokenizers.shared,
+    )
+
+
 def _measure(
     network: EncoderDecoder, development: Development, search: SearchConfig, hardware: Hardware
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -295,7 +320,10 @@ def _measure(
         "bleu": asdict(bleu),
         "chrf": asdict(development.score("chrf", translations)),
         "sentences": len(translations),
-        **describe_search(search, bfloat16=decode["bfloat16"]),
+        **describe_search(
+            replace(search, shortlist=0),
+            precision="bfloat16" if decode["bfloat16"] else "float32",
+        ),
     }
     return {"dev": scores}, decode
 
@@ -317,6 +345,18 @@ def _check_names(recipe: Recipe) -> None:
     choose(TOKENIZERS, recipe.tokenizer.kind, field="tokenizer.kind")
     with torch.device("meta"):
         build_model(recipe.model, source_vocabulary_size=8, target_vocabulary_size=8)
+
+
+def _check_shortlist(recipe: Recipe) -> None:
+    """Finds out before anything is learnt that there will be no lexicon to search with."""
+    if not recipe.search.shortlist:
+        return
+    if recipe.model.attention == "none":
+        require_lexicon(None, attention="none")
+    if not recipe.training.lexicon_pairs:
+        raise ConfigurationError(
+            "`search.shortlist` needs `training.lexicon_pairs` above 0, or must be 0 itself."
+        )
 
 
 def _loggers(folder: RunFolder, resumed_step: int) -> list[Logger]:

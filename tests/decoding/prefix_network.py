@@ -17,6 +17,7 @@ class PrefixState:
     sentences: Tensor  # [rows], the same, held per row
     prefixes: Tensor  # [rows, length]
     alignment: Tensor | None = None
+    candidate_ids: Tensor | None = None  # [batch, columns]
 
     def select(self, rows: Tensor) -> "PrefixState":
         return replace(
@@ -28,6 +29,9 @@ class PrefixState:
 
     def select_sentences(self, indices: Tensor) -> "PrefixState":
         return replace(self, memory=self.memory[indices])
+
+    def with_candidates(self, candidate_ids: Tensor) -> "PrefixState":
+        return replace(self, candidate_ids=candidate_ids)
 
 
 @dataclass

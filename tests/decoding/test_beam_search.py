@@ -21,6 +21,7 @@ penalties = st.sampled_from([0.0, 0.6, 1.0, 1.7])
 @dataclass
 class NoState:
     alignment: Tensor | None = None
+    candidate_ids: Tensor | None = None
 
     def select(self, rows: Tensor) -> "NoState":
         return self
@@ -373,6 +374,51 @@ def test_of_equal_candidates_the_lower_id_comes_first(beam_size, vocabulary_size
     found = beam_search(step, NoState(), max_lengths=[2] * 20, **options)
     for hypotheses in found:
         assert [each.ids for each in hypotheses] == [[9, 9], [9, 17], [9, 28]][:beam_size]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=seeds,
+    penalty=penalties,
+    beam_size=st.integers(1, 5),
+    impossible=st.sampled_from([0.0, 0.3]),
+    max_lengths=st.lists(st.integers(1, 7), min_size=1, max_size=4),
+    min_length=st.integers(0, 3),
+    data=st.data(),
+)
+def test_a_shortlist_is_a_vocabulary_of_its_own(
+    seed, penalty, beam_size, impossible, max_lengths, min_length, data
+):
+    network = PrefixNetwork(seed, vocabulary_size=11, impossible=impossible)
+    shortlists = [
+        sorted({EOS, *data.draw(st.sets(st.integers(1, 10), max_size=6))}) for _ in max_lengths
+    ]
+    columns = max(map(len, shortlists))
+    candidate_ids = torch.tensor([ids + [PAD] * (columns - len(ids)) for ids in shortlists])
+
+    def masked(ids: Tensor, state):
+        logits, after = network.step(ids, state)
+        listed = torch.zeros(len(shortlists), 11, dtype=torch.bool).scatter(1, candidate_ids, True)
+        listed[:, PAD] = False
+        return logits.masked_fill(~listed[after.sentences], -math.inf), after
+
+    def short(ids: Tensor, state):
+        logits, after = masked(ids, state)
+        chosen = candidate_ids[after.sentences]
+        return logits.gather(1, chosen), after.with_candidates(candidate_ids[after.memory])
+
+    start = network.start(list(range(len(max_lengths))))
+    options = {
+        "beam_size": beam_size,
+        "n_best": beam_size,
+        "max_lengths": max_lengths,
+        "min_lengths": min_length,
+        "length_penalty": penalty,
+    }
+    expected = beam_search(masked, start, **options)
+    found = beam_search(short, start.with_candidates(candidate_ids), **options)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert_same(ours, [(each.ids, each.log_probability, each.truncated) for each in theirs])
 
 
 def test_logits_in_bfloat16_are_summed_in_float32():

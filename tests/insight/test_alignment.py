@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from seq2seq.insight.alignment import CELL, Alignment, draw_alignment, find_alignment
-from seq2seq.translator import Translation
+from seq2seq.translation import Translation
 
 SVG = "{http://www.w3.org/2000/svg}"
 

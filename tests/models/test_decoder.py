@@ -143,3 +143,20 @@ def test_a_first_step_context_is_out_of_reach_after_the_first_stretch() -> None:
     weights = list(model.encoder.parameters())
     found = torch.autograd.grad(features[:, 2:].sum(), weights, materialize_grads=True)
     assert not any(gradient.any() for gradient in found)
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_alignments_of_given_targets_are_those_of_the_steps(cell: str, context: str) -> None:
+    model = small_model(small_config(cell=cell, decoder_layers=2, **CONTEXTS[context]))
+    *source, targets = three_sentences().inputs
+    state = model.start(*source)
+    found = model.decoder.align(targets, state.decoder, state.memory)
+    expected = []
+    for previous_ids in targets.unbind(1):
+        _, state = model.step(previous_ids, state)
+        expected.append(state.alignment)
+    if context == "bahdanau":
+        torch.testing.assert_close(found, torch.stack(expected, dim=1))
+    else:
+        assert found is None

@@ -36,7 +36,8 @@ def test_resume_and_overwrite_exclude_each_other(folder):
 def test_overwrite_deletes_the_run_and_nothing_else(folder, recipe, tiny_tokenizers):
     folder.last_checkpoint.write_text("old")
     (folder.path / "notes.txt").write_text("mine")
-    (folder.path / "model.safetensors").write_text("old")
+    for name in ("model.safetensors", "lexicon.safetensors"):
+        (folder.path / name).write_text("old")
     folder.check(resume=False, overwrite=True)
     assert folder.last_checkpoint.exists()  # the corpus may still turn out to be missing
     folder.begin(recipe, tiny_tokenizers, overwrite=True)
@@ -106,7 +107,14 @@ def test_a_resumed_run_may_change_how_long_it_trains_and_how_it_searches(folder,
     longer = replace(
         recipe,
         search=SearchConfig(beam_size=3),
-        training=replace(recipe.training, max_epochs=99, max_minutes=3.0, patience=9, threads=1),
+        training=replace(
+            recipe.training,
+            max_epochs=99,
+            max_minutes=3.0,
+            patience=9,
+            lexicon_pairs=0,
+            threads=1,
+        ),
     )
     folder.check_same_run(longer)
     folder.begin(longer, folder.load_tokenizers(), overwrite=False)

@@ -9,7 +9,7 @@ import torch
 from copy_corpus import make_recipe, write_copy_corpus
 from safetensors.torch import load_file
 
-from seq2seq.config import ModelConfig
+from seq2seq.config import EOS_ID, PAD_ID, ModelConfig
 from seq2seq.data.readers import read_lines
 from seq2seq.exits import run_command
 from seq2seq.model_directory import load_model_directory, read_scores
@@ -342,7 +342,7 @@ def test_a_loss_that_is_not_finite_stops_with_advice(tmp_path, tiny_corpus, monk
 
 
 def test_weights_that_explode_stop_training_with_advice(tmp_path, tiny_corpus):
-    recipe = make_recipe(tiny_corpus, learning_rate=1e30, gradient_clip=0.0, optimizer="sgd")
+    recipe = make_recipe(tiny_corpus, learning_rate=3e38, gradient_clip=0.0, optimizer="sgd")
     with pytest.raises(TrainingError, match=r"; lower `training.learning_rate` or"):
         train(recipe, tmp_path / "run")
 
@@ -394,6 +394,43 @@ def test_bfloat16_trains_on_any_processor(tmp_path, tiny_corpus):
     weights = weights_of(result.path)
     assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
     assert result.history[-1]["loss"] < result.history[0]["loss"]
+
+
+@pytest.mark.parametrize(
+    ("attention", "lexicon_pairs", "learns"),
+    [("bahdanau", 1, True), ("bahdanau", 0, False), ("none", 100_000, False)],
+)
+def test_a_lexicon_is_learnt_where_there_is_attention_and_it_is_wanted(
+    tmp_path, tiny_corpus, attention, lexicon_pairs, learns
+):
+    recipe = make_recipe(tiny_corpus, max_epochs=1, samples=0, lexicon_pairs=lexicon_pairs)
+    recipe = replace(recipe, model=replace(recipe.model, attention=attention))
+    result = train(recipe, tmp_path / "run")
+    lexicon = load_model_directory(result.path).lexicon
+    assert (lexicon is not None) is learns
+
+
+def test_the_lexicon_is_learnt_from_segmentations_as_sources_will_have(
+    tmp_path, tiny_corpus, monkeypatch
+):
+    read = []
+
+    def learn(network, batches, hardware, **settings):
+        assert not network.training
+        read.extend(batches)
+
+    monkeypatch.setattr("seq2seq.training.train.learn_lexicon", learn)
+    recipe = make_recipe(tiny_corpus, max_epochs=1, samples=0)
+    sampling = replace(recipe.tokenizer, vocabulary_size=20, sampling=0.5)
+    result = train(replace(recipe, tokenizer=sampling), tmp_path / "run")
+    encode = load_model_directory(result.path).tokenizers.source.encode_batch
+    expected = [[*ids, EOS_ID] for ids in encode(result.corpus.train.sources)]
+    found = [
+        [piece for piece in ids if piece != PAD_ID]
+        for batch in read
+        for ids in batch.source_ids.tolist()
+    ]
+    assert sorted(found) == sorted(expected)
 
 
 @pytest.mark.gpu

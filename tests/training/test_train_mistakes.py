@@ -44,6 +44,27 @@ def test_unknown_parts_are_named_before_anything_is_done(tmp_path, section, sett
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("attention", "lexicon_pairs", "message"),
+    [
+        ("none", 100, "`search.shortlist` needs a model with attention"),
+        ("bahdanau", 0, "`search.shortlist` needs `training.lexicon_pairs` above 0"),
+    ],
+)
+def test_a_shortlist_that_nothing_can_be_learnt_for_is_refused_before_anything_is_done(
+    tmp_path, attention, lexicon_pairs, message
+):
+    recipe = make_recipe(tmp_path / "nowhere", lexicon_pairs=lexicon_pairs)
+    recipe = replace(
+        recipe,
+        model=replace(recipe.model, attention=attention),
+        search=replace(recipe.search, shortlist=5),
+    )
+    with pytest.raises(ConfigurationError, match=f"^{message}"):
+        train(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_mistake_in_the_recipe_leaves_an_earlier_run_alone(tmp_path, tiny_corpus):
     recipe = make_recipe(tiny_corpus, max_epochs=1)
     earlier = load_file(train(recipe, tmp_path / "run").path / "model.safetensors")

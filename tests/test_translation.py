@@ -1,0 +1,41 @@
+import math
+
+import pytest
+import torch
+
+from seq2seq.config import SearchConfig
+from seq2seq.translation import TargetScore, Translation, join_translations
+
+
+def translated(text: str, log_probability: float, *others: Translation) -> Translation:
+    pieces = [*text.split(), "</s>"]
+    alone = Translation(
+        text, log_probability / len(pieces), log_probability, pieces, ["x"], torch.ones(2, 1)
+    )
+    return Translation(**{**vars(alone), "alternatives": (alone, *others)})
+
+
+def test_one_part_is_the_whole():
+    part = translated("a", -1.0)
+    assert join_translations([part], SearchConfig(), "en", cut=True) is part
+
+
+def test_parts_are_joined_rank_by_rank():
+    parts = [
+        translated("a b", -1.0, translated("c", -2.0)),
+        translated("d", -3.0, translated("e", -5.0), translated("f", -6.0)),
+    ]
+    joined = join_translations(parts, SearchConfig(length_penalty=0.5), "en", cut=True)
+    assert [each.text for each in joined.alternatives] == ["a b d", "c e"]
+    assert (joined.text, joined.log_probability, joined.cut) == ("a b d", -4.0, True)
+    assert joined.score == pytest.approx(-4.0 / 5**0.5)
+    assert joined.pieces == ["a", "b", "</s>", "d", "</s>"]
+    assert joined.alignment.tolist() == [[1, 0], [1, 0], [0, 1], [0, 1]]
+    assert join_translations(parts, SearchConfig(), "ja", cut=False).text == "a bd"
+
+
+def test_scores_add_up_to_those_of_a_corpus():
+    corpus = TargetScore(-2.0, 3, 2) + TargetScore(-4.0, 5, 3)
+    assert corpus == TargetScore(-6.0, 8, 5)
+    assert corpus.perplexity == pytest.approx(math.exp(6 / 8))
+    assert corpus.word_perplexity == pytest.approx(math.exp(6 / 5))
