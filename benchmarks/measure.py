@@ -53,9 +53,10 @@ class Result:
         self.charts.append({"title": title, **labels, "series": dict(series)})
 
 
-def add_options(parser: argparse.ArgumentParser, *, rounds: int = 5) -> None:
+def add_options(parser: argparse.ArgumentParser, *, rounds: int = 5, warm_up: bool = True) -> None:
     """The options that all benchmarks have."""
-    parser.add_argument("--rounds", type=int, default=rounds, help="after one that warms up")
+    advice = "after one that warms up" if warm_up else "none only warms up"
+    parser.add_argument("--rounds", type=int, default=rounds, help=advice)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to keep the result, too")
