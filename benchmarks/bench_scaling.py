@@ -148,7 +148,7 @@ def training_options(folder: Path, threads: int) -> list[str]:
         "source_language": "aa",
         "target_language": "bb",
         "name": "scaling",
-        "tokenizer.vocabulary_size": 1000,
+        "tokenizer.vocabulary_size": 500,
         "model.embedding_size": 16,
         "model.hidden_size": 16,
         "model.attention_size": 16,

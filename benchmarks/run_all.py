@@ -232,7 +232,7 @@ def speed_chart(results: list[dict[str, Any]]) -> str:
         for row in variants
         if row["variant"] not in ("yardstick", "plain") and not re.search(r"beam (?!5\b)", title)
     ]
-    title = "Speed of training and translation against the same network plainly written"
+    title = "Speed against a plainly written network"
     return interval_chart(rows, title=title, x_label="times as fast, median and range")
 
 
