@@ -164,9 +164,11 @@ def save(results: list[dict[str, Any]], folder: Path) -> Path:
     if figure := speed_chart(results):
         page.with_suffix(".svg").write_text(standalone(figure), "utf-8")
         parts += [headline(results), f"![Speed]({name}.svg)\n"]
+    number = 0
     for result in results:
         parts.append(markdown(result))
-        for number, chart in enumerate(result["charts"]):
+        for chart in result["charts"]:
+            number += 1
             file = folder / f"{name}-{result['benchmark']}-{number}.svg"
             file.write_text(standalone(draw(chart)), "utf-8")
             parts.append(f"![{chart['title']}]({file.name})\n")
