@@ -14,8 +14,8 @@ from functools import partial
 from typing import Any
 
 import yardstick
-from measure import Result, Row, add_options, per_second, prepare, report, take_turns
-from shapes import Text, add_text_options, open_text
+from measure import Result, Row, add_options, per_second, take_turns
+from shapes import Text, add_text_options, run_on_text
 
 from seq2seq.config import ConfigurationError
 from seq2seq.evaluation.metrics import bleu
@@ -116,10 +116,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     add_variant_options(parser, list(VARIANTS), beam=[5])
     add_options(parser, rounds=3)
-    arguments = parser.parse_args()
-    prepare(arguments)
-    with open_text(arguments) as text:
-        report(measure(text, arguments), arguments)
+    run_on_text(measure, parser)
 
 
 if __name__ == "__main__":

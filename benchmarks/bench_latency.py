@@ -15,8 +15,8 @@ from itertools import cycle
 
 import yardstick
 from bench_decoding import VARIANTS, add_variant_options, load_variants, search_of, translations
-from measure import Result, Row, add_options, milliseconds, prepare, report, take_turns
-from shapes import Text, add_text_options, open_text
+from measure import Result, Row, add_options, milliseconds, take_turns
+from shapes import Text, add_text_options, run_on_text
 
 
 def measure(text: Text, arguments: argparse.Namespace) -> Result:
@@ -58,10 +58,7 @@ def main() -> None:
     add_text_options(parser, sentences=50)
     add_variant_options(parser, list(VARIANTS), beam=[5, 1])
     add_options(parser, rounds=1)
-    arguments = parser.parse_args()
-    prepare(arguments)
-    with open_text(arguments) as text:
-        report(measure(text, arguments), arguments)
+    run_on_text(measure, parser)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ import sys
 
 import bench_decoding
 import bench_training
-from measure import Result, Row, add_options, prepare, report
+from measure import Result, Row, add_options
 from processes import run
-from shapes import Text, add_text_options, open_text
+from shapes import Text, add_text_options, run_on_text
 from task import Task
 
 
@@ -57,10 +57,7 @@ def main() -> None:
     add_text_options(parser)
     bench_decoding.add_variant_options(parser, list(bench_decoding.VARIANTS), beam=[5])
     add_options(parser)
-    arguments = parser.parse_args()
-    prepare(arguments)
-    with open_text(arguments) as text:
-        report(measure(text, arguments), arguments)
+    run_on_text(measure, parser)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ import statistics
 import sys
 from functools import partial
 
-from measure import Result, Row, add_options, prepare, report, take_turns
+from measure import Result, Row, add_options, take_turns
 from processes import SEQ2SEQ, run
-from shapes import Text, add_text_options, open_text
+from shapes import Text, add_text_options, run_on_text
 
 READ = "import sys, torch; from safetensors.torch import load_file; load_file(sys.argv[1])"
 BASELINE = "import torch, read the weights"
@@ -59,10 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     add_text_options(parser, sentences=1)
     add_options(parser)
-    arguments = parser.parse_args()
-    prepare(arguments)
-    with open_text(arguments) as text:
-        report(measure(text, arguments), arguments)
+    run_on_text(measure, parser)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,13 @@ pieces are the words w0, w1, ...: a sentence of n of these words has n pieces.
 import argparse
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from measure import Result, prepare, report
 from torch import Tensor
 
 from seq2seq.config import ModelConfig, Recipe, SearchConfig, TokenizerConfig
@@ -86,6 +87,16 @@ def open_text(arguments: argparse.Namespace) -> Iterator[Text]:
         sources = random_sentences(arguments.sentences, length - 1, arguments.seed)
         name = f"{shape} with random weights, {len(sources)} random sentences of {length} pieces"
         yield Text(name, Path(folder), sources, "yy")
+
+
+def run_on_text(
+    measure: Callable[[Text, argparse.Namespace], Result], parser: argparse.ArgumentParser
+) -> None:
+    """What a script does that measures a model on text: reads its options, and reports."""
+    arguments = parser.parse_args()
+    prepare(arguments)
+    with open_text(arguments) as text:
+        report(measure(text, arguments), arguments)
 
 
 def _first_lines(file: Path, count: int) -> list[str]:

@@ -186,7 +186,7 @@ class _AttentionRecurrence(torch.autograd.Function):
                 inputs = to_rows(state[0], dtype)
                 both = multiply(inputs, state_weight, state_bias)[:num_rows].to(states_dtype)
                 query = bounded_exponential(2 * both[:, :attention_size]).unsqueeze(1)
-                scores = _inverse(query, keys) @ (-2 * score)
+                scores = inverse_of(query, keys) @ (-2 * score)
                 alignment = scores.add_(outside).softmax(dim=-1)
                 context = torch.bmm(alignment.unsqueeze(1), values).squeeze(1)
                 context_inputs = to_rows(context, dtype)
@@ -221,7 +221,7 @@ class _AttentionRecurrence(torch.autograd.Function):
             context = multiply(low, context_weight.t())[:num_rows] + contexts[index]
             aligned = torch.bmm(context.unsqueeze(1), values.transpose(1, 2)).squeeze(1)
             scores = torch._softmax_backward_data(aligned, alignment, -1, aligned.dtype)
-            inverse = _inverse(query_factor, keys)
+            inverse = inverse_of(query_factor, keys)
             score_gradient.addmv_(inverse.flatten(0, 1).t(), scores.flatten(), alpha=-2)
             slope = torch.addcmul(inverse, inverse, inverse, value=-1)  # r (1 - r)
             query = torch.bmm(scores.unsqueeze(1), slope).squeeze(1).mul_(4 * score)
@@ -299,8 +299,8 @@ def bounded_exponential(inputs: Tensor) -> Tensor:
     return inputs.clamp(-_LARGEST_EXPONENT, _LARGEST_EXPONENT).exp_()
 
 
-def _inverse(query: Tensor, keys: Tensor) -> Tensor:
-    """`1 / (1 + Q K)`, [batch, source_length, attention_size]."""
+def inverse_of(query: Tensor, keys: Tensor) -> Tensor:
+    """`1 / (1 + Q K)`, [..., source_length, attention_size]."""
     return torch.addcmul(keys.new_ones(()), query, keys).reciprocal_()
 
 

@@ -20,11 +20,11 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from seq2seq.config import PAD_ID, choose
 from seq2seq.models.attention import Attention, BahdanauAttention, Memory
-from seq2seq.models.cells import Cell, CellState
+from seq2seq.models.cells import Cell, CellState, fast_tanh
 from seq2seq.models.decoder import Decoder
 from seq2seq.models.encoder import Encoder, EncoderOutput, RecurrentState
 from seq2seq.models.encoder_decoder import Bridge, EncoderDecoder
-from seq2seq.models.fast_recurrence import bounded_exponential
+from seq2seq.models.fast_recurrence import bounded_exponential, inverse_of
 from seq2seq.models.packed import ARITHMETICS, Arithmetic, Float32
 from seq2seq.models.weightless import without_weights
 
@@ -296,7 +296,7 @@ class _Decoder:
             layers.append(after)
             hidden = hidden + after[0] if index >= 2 else after[0]
         joined = torch.cat([lower(hidden, max(len(layers) - 1, 1)), inputs], dim=1)
-        features = torch.sigmoid(self.read_out(joined).mul_(2)).mul_(2).sub_(1)  # tanh
+        features = fast_tanh(self.read_out(joined))
         return self._logits(features, state.shortlist), InferenceState(
             tuple(layers), state.position + 1, state.memory, state.shortlist, alignment
         )
@@ -347,8 +347,8 @@ class _FastBahdanau:
         """See `Attention.forward`; `query` is projected already."""
         keys = cast(Tensor, memory.keys)
         queries = bounded_exponential(query).view(len(keys), -1, 1, query.shape[1])
-        inverse = torch.addcmul(keys.new_ones(()), queries, keys.unsqueeze(1)).reciprocal_()
-        scores = inverse @ self.score  # [sentences, rows per sentence, source_length]
+        # [sentences, rows per sentence, source_length]
+        scores = inverse_of(queries, keys.unsqueeze(1)) @ self.score
         if memory.mask is not None:
             scores = scores.masked_fill(~memory.mask.unsqueeze(1), -torch.inf)
         alignment = scores.softmax(dim=-1)
