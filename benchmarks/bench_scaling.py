@@ -120,6 +120,7 @@ def measure_corpora(result: Result, arguments: argparse.Namespace) -> None:
                 "seconds": finished.seconds,
                 "µs per pair": 1e6 * finished.seconds / pairs,
                 "MB": finished.peak_megabytes,
+                "MB of processes beside it": finished.children_megabytes,
             }
         )
     result.table("Corpus size: from the command to a model directory, hardly any training", rows)
@@ -138,7 +139,8 @@ def write_corpus(folder: Path, pairs: int, seed: int) -> None:
         for language in ("aa", "bb"):
             words = (f"w{int(CORPUS_WORDS ** draw.random())}" for _ in range(12 * count))
             lines = (" ".join(sentence) for sentence in zip(*[words] * 12, strict=True))
-            (folder / f"{split}.{language}").write_text("\n".join([*lines, ""]), "utf-8")
+            with open(folder / f"{split}.{language}", "w", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in lines)
 
 
 def training_options(folder: Path, threads: int) -> list[str]:

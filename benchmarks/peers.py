@@ -38,8 +38,9 @@ from toolkits import DEV_PAIRS, LEARNING_RATE, PEERS, Search, Toolkit, Work
 from seq2seq.config import Recipe, SearchConfig
 from seq2seq.data.batch import Batch, make_batch
 from seq2seq.data.corpus import Pairs
-from seq2seq.data.readers import Columns, read_entry
+from seq2seq.data.readers import read_entry
 from seq2seq.data.sampler import TokenBatchSampler
+from seq2seq.data.tables import Columns
 from seq2seq.data.tokenizer import train_tokenizers
 from seq2seq.devices import keep_freed_memory
 from seq2seq.model_directory import load_model_directory, save_model_directory
@@ -202,8 +203,9 @@ def read_work(arguments: argparse.Namespace) -> Work:
 
 def read_pairs(corpus: Path, languages: tuple[str, str], most: int) -> tuple[list[str], list[str]]:
     """The first pairs without a blank side."""
-    sides = read_entry(str(corpus), languages, Columns(*languages), field="--corpus")
-    filled = (pair for pair in zip(*sides, strict=True) if all(text.strip() for text in pair))
+    chunks = read_entry(str(corpus), languages, Columns(*languages), field="--corpus")
+    read = (pair for c in chunks for pair in zip(c.sources, c.targets, strict=True))
+    filled = (pair for pair in read if all(text.strip() for text in pair))
     pairs = list(islice(filled, most))
     return [source for source, _ in pairs], [target for _, target in pairs]
 

@@ -25,6 +25,8 @@ class Finished:
     libraries, do not count. 0 where /proc does not tell."""
     errors: str = ""
     """What it wrote to its standard error."""
+    children_megabytes: float = 0.0
+    """The most that its own child processes held together."""
 
 
 def run(command: list[str], *, threads: int, lines: str = "") -> Finished:
@@ -50,26 +52,36 @@ def run(command: list[str], *, threads: int, lines: str = "") -> Finished:
             process = subprocess.Popen(
                 command, stdin=given, stdout=output, stderr=errors, env=environment
             )
-            peak = _watch(process)
+            peak, peak_of_children = _watch(process)
             seconds = time.perf_counter() - started
             errors.seek(0)
             said = errors.read().decode()
             if process.returncode:
                 raise SystemExit(f"{' '.join(command)} failed:\n{said}")
         output.seek(0)
-        return Finished(output.read().decode(), seconds, peak, said)
+        return Finished(output.read().decode(), seconds, peak, said, peak_of_children)
 
 
-def _watch(process: subprocess.Popen[bytes]) -> float:
-    """Waits for the end; the most anonymous memory that was seen, in megabytes."""
-    peak = 0.0
+def _watch(process: subprocess.Popen[bytes]) -> tuple[float, float]:
+    """Waits for the end; the most anonymous memory of it and of its children, in megabytes."""
+    peak = peak_of_children = 0.0
     while True:
         peak = max(peak, _anonymous_megabytes(process.pid))
+        children = sum(map(_anonymous_megabytes, _children(process.pid)))
+        peak_of_children = max(peak_of_children, children)
         try:
             process.wait(LOOK_EVERY)
-            return peak
+            return peak, peak_of_children
         except subprocess.TimeoutExpired:
             pass
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:  # it has just ended, or there is no /proc
+        return []
+    return [int(child) for child in children.split()]
 
 
 def _anonymous_megabytes(pid: int) -> float:

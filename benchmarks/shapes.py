@@ -146,7 +146,8 @@ def make_model_directory(
         search=SearchConfig(max_length_ratio=ratio),
     )
     model = build_model(shape, vocabulary_size, vocabulary_size)
-    translations = random_ids((vocabulary_size, LEXICON_WIDTH), vocabulary_size)
+    width = min(LEXICON_WIDTH, vocabulary_size)
+    translations = random_ids((vocabulary_size, width), vocabulary_size)
     frequent = torch.arange(vocabulary_size)[NUM_SPECIAL : NUM_SPECIAL + NUM_FREQUENT]
     lexicon = Lexicon(translations.int(), frequent.int()) if shape.attention != "none" else None
     tokenizers = Tokenizers(tokenizer, tokenizer)

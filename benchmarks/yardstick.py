@@ -29,7 +29,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seq2seq.config import BOS_ID, EOS_ID, PAD_ID, ModelConfig, Recipe
 from seq2seq.data.batch import make_batch
-from seq2seq.data.corpus import clean_sentence
+from seq2seq.data.cleaning import clean_sentence
 from seq2seq.data.tokenizer import Tokenizers
 from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
 from seq2seq.model_directory import load_model_directory

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from seq2seq.config import LARGEST_BEAM, ConfigurationError, Recipe, SearchConfig, choose
 from seq2seq.exits import run_command
 from seq2seq.formats import FORMATS
-from seq2seq.lines import LineReader, open_input, open_output
+from seq2seq.lines import find_place, open_input, open_output
 from seq2seq.options import Options
 from seq2seq.recipe_yaml import suggestion
 
@@ -60,8 +60,10 @@ def translate(
     *,
     input: str | None = None,
     output: str | None = None,
+    resume: bool = False,
     format: Literal["text", "tsv", "jsonl"] = "text",
     device: str = "auto",
+    devices: int = 1,
     precision: Precision = "auto",
     threads: int | None = None,
     plain: bool = False,
@@ -74,45 +76,49 @@ def translate(
         model: The model directory.
         input: File to read instead of standard input.
         output: File to write instead of standard output; it appears when it is complete.
+        resume: Go on from what an interrupted translation of the same input to the same `output`
+            has left; from the beginning if there is nothing.
         format: text is the translation alone; tsv the columns of the input, then text and score of
             each hypothesis; jsonl an object with scores and pieces (the input may be objects with a
             "source", or plain lines).
         device: auto, cpu, cuda or cuda:N.
+        devices: Processes that share the work, each with a GPU of its own or a part of the
+            processor; needs `input` and `output`.
         precision: auto is bfloat16 where it is fast and was found to lose no quality.
-        threads: Processor threads; as many as cores if not given.
+        threads: Processor threads of each process; as many as cores if not given.
         plain: Compute by the plain path, the slow reference of the faster code.
         quiet: Print no progress and no notes on standard error.
         search: Settings in place of the recipe's.
     """
-    layout = choose(FORMATS, format, field="format")
-    layout.check(search.get("n_best"))
+    choose(FORMATS, format, field="format").check(search.get("n_best"))
     dataclasses.replace(SearchConfig(beam_size=LARGEST_BEAM), **search)  # before anything is loaded
+    place = None if output is None else find_place(output)
     with open_input(input) as source_file:
-        from seq2seq.translator import WINDOW_BATCHES, Translator
+        from seq2seq import bulk
+        from seq2seq.line_translator import Job, LineTranslator, Listener, translate_stream
 
-        translator = Translator.load(model, device, precision, threads, plain)
-        settings = translator.search_settings(**search)
-        reader = LineReader(source_file)
-        num_lines = num_truncated = num_cut = 0
-        with open_output(output) as target_file, _progress(quiet, input, output) as advance:
-            for lines in reader.windows(WINDOW_BATCHES * settings.batch_size):
-                sources = [
-                    layout.read(line, number) for number, line in enumerate(lines, num_lines + 1)
-                ]
-                if not (quiet or num_lines):
-                    _say(translator.describe(settings))
-                translations = translator.translate(sources, with_alignment=False, **search)
-                for line, translation in zip(lines, translations, strict=True):
-                    target_file.write(f"{layout.write(line, translation)}\n".encode())
-                    num_truncated += translation.truncated
-                    num_cut += translation.cut
-                target_file.flush()
-                num_lines += len(lines)
-                advance(len(lines))
+        job = Job(model, format, device, precision, threads, plain, search)
+        rank = bulk.find_rank()
+        bulk.check_processes(rank, devices, is_resumed=resume, input=input, output=place)
+        quiet = quiet or rank.index > 0
+        with _progress(quiet, input, output) as advance:
+            listener = Listener(advance=advance) if quiet else Listener(_say, advance=advance)
+            if place is None:
+                work = LineTranslator(job, listener)
+                with open_output(output) as target_file:
+                    counts = translate_stream(work, source_file, target_file)
+            elif devices > 1:
+                counts = bulk.translate_in_processes(
+                    job, source_file, place, devices, resume=resume, listener=listener
+                )
+            else:
+                counts = bulk.translate_as_rank(
+                    job, source_file, place, rank, resume=resume, listener=listener
+                )
     if not quiet:
-        _note(reader.num_repaired, "held invalid UTF-8, which was replaced by U+FFFD.")
-        _note(num_truncated, "reached the maximum length, so their translations are cut off.")
-        _note(num_cut, "held sentences longer than any in training, so they were cut.")
+        _note(counts["repaired"], "held invalid UTF-8, which was replaced by U+FFFD.")
+        _note(counts["truncated"], "reached the maximum length, so their translations are cut off.")
+        _note(counts["cut"], "held sentences longer than any in training, so they were cut.")
 
 
 def evaluate(
@@ -211,7 +217,7 @@ def score(
         threads: Processor threads; as many as cores if not given.
         plain: Compute by the plain path, the slow reference of the faster code.
     """
-    from seq2seq.data.readers import read_lines
+    from seq2seq.data.text_files import read_lines
 
     sources, targets = read_lines(source), read_lines(target)
     if len(sources) != len(targets):
@@ -271,7 +277,7 @@ def inspect_sentence(
         languages=(translator.recipe.source_language, translator.recipe.target_language),
     )
     with open_output(output) as file:
-        file.write(figure.encode())
+        file.write(figure.encode(errors="replace"))  # the sentence may be no UTF-8
     print(translation.text)
     print(f"alignment: {output}")
 

@@ -13,6 +13,7 @@ T = TypeVar("T")
 # One place for the ids that tokenizers, networks and searches agree on.
 PAD_ID, UNKNOWN_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
 LARGEST_BEAM = 10_000
+_LARGEST = 10**12  # of any number: what is far above all that is meant, and far below an overflow
 _SPLITS = ("train_split", "dev_split", "test_split")
 
 
@@ -275,8 +276,14 @@ class TrainingConfig:
     """Precision of products; auto is bfloat16 where the hardware makes it fast."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
+    devices: int = 1
+    """Processes that train together, each on a GPU or a share of the cores, with `batch_tokens`
+    each; left out under torchrun and SLURM, which start them."""
     threads: int | None = None
-    """Processor threads; as many as cores if not given."""
+    """Processor threads of each process; together as many as cores if not given."""
+    non_finite_limit: int = 5
+    """Steps in a row that are left out because loss or gradient are not finite; one more ends
+    training."""
     plain: bool = False
     """Trains by the plain path: the slow reference of the faster code, one step after another."""
     seed: int = 1
@@ -287,9 +294,10 @@ class TrainingConfig:
             _at_least(f"training.{name}", getattr(self, name), 1)
         for name in ("patience", "dev_sentences"):
             _at_least(f"training.{name}", getattr(self, name), 1)
-        for name in ("warmup_steps", "samples", "lexicon_pairs"):
+        for name in ("warmup_steps", "samples", "lexicon_pairs", "non_finite_limit"):
             _at_least(f"training.{name}", getattr(self, name), 0)
         _within("training.seed", self.seed, 0, 2**63 - 1)
+        _within("training.devices", self.devices, 1, 4096)
         if self.truncation_steps is not None:
             _at_least("training.truncation_steps", self.truncation_steps, 1)
         if self.threads is not None:
@@ -371,7 +379,8 @@ class Recipe:
                     f"`{side}` must be a file suffix of letters, digits, `-`, `_` and `.`, "
                     f"but is {shown(language)}."
                 )
-        if not self.name or "/" in self.name or self.name in (".", ".."):
+        is_plain = self.name.isprintable() and not re.search(r"[/\\]", self.name)
+        if not self.name or not is_plain or self.name in (".", ".."):
             raise ConfigurationError(
                 f"`name` must be a plain folder name, but is {shown(self.name)}."
             )
@@ -387,6 +396,8 @@ class Recipe:
 def _at_least(name: str, value: float, lowest: float) -> None:
     if not value >= lowest:
         raise ConfigurationError(f"`{name}` must be at least {lowest}, but is {shown(value)}.")
+    if value > _LARGEST:
+        raise ConfigurationError(f"`{name}` must be at most {_LARGEST}, but is {shown(value)}.")
 
 
 def _above_zero(name: str, value: float) -> None:

@@ -1,6 +1,7 @@
 """Which device computes, and whether it is fast in bfloat16."""
 
 import ctypes
+import gc
 import platform
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,31 @@ def find_device(name: str, *, field: str = "device") -> torch.device:
             f"`{field}` is {name}, but there is no such device here; auto takes what there is."
         )
     return torch.device(name)
+
+
+def device_of_process(name: str, index: int) -> str:
+    """The device of one of several processes of a machine: they share the processor, or have a GPU
+    each.
+
+    Args:
+        name: auto, cpu or cuda.
+        index: Of the process, from 0.
+
+    Raises:
+        ConfigurationError: If there are fewer GPUs, or one of them is named.
+    """
+    if find_device(name).type == "cpu":
+        return "cpu"
+    if ":" in name:
+        raise ConfigurationError(
+            f"`device` is {name}, but several processes need a GPU each; give cuda or cpu."
+        )
+    if index >= torch.cuda.device_count():
+        raise ConfigurationError(
+            f"there are not as many GPUs as processes, but {torch.cuda.device_count()}; start no "
+            f"more processes, or give `device` cpu."
+        )
+    return f"cuda:{index}"
 
 
 def describe_device(device: torch.device) -> str:
@@ -60,13 +86,30 @@ def keep_freed_memory() -> None:
     By default glibc gives them back to the system, which then hands out zeroed pages anew: a fifth
     of a training step. Elsewhere than with glibc this does nothing.
     """
+    _keep_blocks(32 * 2**20, 512 * 2**20)  # no larger ones can be kept
+
+
+def give_back_memory() -> None:
+    """Frees what can be freed where memory has run short; from now on freed blocks are given back.
+
+    Otherwise libraries that ask the system itself, as oneDNN does for its routines, would get none.
+    """
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    _keep_blocks(128 * 2**10, 128 * 2**10)  # as glibc begins
+
+
+def _keep_blocks(largest: int, in_all: int) -> None:
+    """Tells glibc the bytes of the largest freed block to keep, and those of all at the end."""
     try:
-        set_option = ctypes.CDLL(None).mallopt
+        libc = ctypes.CDLL(None)
+        mmap_threshold, trim_threshold = -3, -1  # numbers in its malloc.h
+        libc.mallopt(mmap_threshold, largest)
+        libc.mallopt(trim_threshold, in_all)
+        libc.malloc_trim(0)
     except (AttributeError, OSError, TypeError):
         return
-    mmap_threshold, trim_threshold = -3, -1  # numbers in glibc's malloc.h
-    set_option(mmap_threshold, 32 * 2**20)  # the largest that it takes
-    set_option(trim_threshold, 512 * 2**20)
 
 
 @cache

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq.config import ConfigurationError, Recipe, SearchConfig
-from seq2seq.data.corpus import Pairs, clean_sentence
-from seq2seq.data.readers import read_lines
+from seq2seq.data.cleaning import clean_sentence
+from seq2seq.data.corpus import Pairs
+from seq2seq.data.text_files import read_lines
 from seq2seq.evaluation.analysis import (
     group_by_length,
     group_by_rarest_word,
@@ -41,6 +42,7 @@ from seq2seq.translator import Translator
 WORDS_FILE, ALIGNMENTS_FILE = "source_words.tsv", "alignments.json"
 FAULTS = ("empty", "truncated", "repeated", "copied")
 _GROUP_METRICS = ("bleu", "chrf")
+_MOST_DIGITS = 15  # of a count
 _MOST_PIECES = 60  # of a sentence whose alignment is kept
 
 
@@ -344,7 +346,7 @@ def read_word_counts(folder: str | os.PathLike[str], language: str) -> Counter[s
     counts: Counter[str] = Counter()
     for number, line in enumerate(read_lines(file), 1):
         text, _, count = line.rpartition("\t")
-        if not count.isdecimal():
+        if not count.isdecimal() or len(count) > _MOST_DIGITS:
             raise ConfigurationError(f"{file}: line {number} must be a word, a tab and its count.")
         for word in split_words(text, language):  # the file keeps case and punctuation
             counts[word] += int(count)

@@ -2,7 +2,8 @@
 
     recipe.yaml         format_version, the whole recipe, and `decode`: what was measured at the end
                         of training about decoding, such as `bfloat16: true`, the pieces of the
-                        `longest_source` that was learnt from, and the usual `sentences_per_source`
+                        `longest_source` that was learnt from, the usual `sentences_per_source`,
+                        and the checksum of the `weights` that it belongs to
     model.safetensors   the weights in float32, one entry per tensor, tied ones once
     shared.model        the SentencePiece model of both sides, or source.model and target.model
     lexicon.safetensors the table of shortlists, two tensors; only with attention, and never needed
@@ -16,26 +17,32 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from seq2seq.config import PAD_ID, ConfigurationError, Recipe, choose, shown
-from seq2seq.data.tokenizer import Tokenizer, Tokenizers
+from seq2seq.config import ConfigurationError, Recipe, choose
+from seq2seq.data.tokenizer import MOST_MODEL_BYTES, Tokenizer, Tokenizers
 from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
 from seq2seq.decoding.shortlist import Lexicon
 from seq2seq.files import replacing
+from seq2seq.lexicon_file import lexicon_to_bytes, read_lexicon
 from seq2seq.model_card import write_model_card
 from seq2seq.models.encoder_decoder import EncoderDecoder, build_model
 from seq2seq.models.weightless import without_weights
-from seq2seq.recipe_yaml import recipe_from_yaml, recipe_to_yaml, values_from_yaml
+from seq2seq.reading import check_file
+from seq2seq.recipe_yaml import (
+    MOST_RECIPE_BYTES,
+    recipe_from_values,
+    recipe_to_yaml,
+    values_from_yaml,
+)
+from seq2seq.tensor_files import checksum, open_tensors, read_tensors, tensors_to_bytes
 
 RECIPE_FILE, WEIGHTS_FILE, LEXICON_FILE, SCORES_FILE, CARD_FILE = (
     "recipe.yaml",
@@ -45,7 +52,7 @@ RECIPE_FILE, WEIGHTS_FILE, LEXICON_FILE, SCORES_FILE, CARD_FILE = (
     "README.md",
 )
 _TOKENIZER_FILES = ("shared.model", "source.model", "target.model")
-_MAX_RECIPE_BYTES = 1_000_000
+_MOST_SCORES_BYTES = 10_000_000  # far above all that is saved
 
 
 class ModelDirectoryError(ConfigurationError):
@@ -78,7 +85,10 @@ def save_model_directory(
     extra: Mapping[str, Any] | None = None,
     lexicon: Lexicon | None = None,
 ) -> None:
-    """Writes a model directory; whoever reads meanwhile sees whole files, old or new.
+    """Writes a model directory, which has been loaded once before anything takes its place.
+
+    Whoever reads meanwhile sees whole files. The recipe comes first and the weights last, and the
+    recipe names the weights that it belongs to: between the two, the folder is refused.
 
     Args:
         path: The folder, made if it is not there; other files in it stay.
@@ -86,24 +96,40 @@ def save_model_directory(
         scores: Plain values by name of the set, for `scores.json` and the model card.
         extra: The `decode` section of recipe.yaml.
         lexicon: What shortlists are made of; without one, one that is there is removed.
+
+    Raises:
+        ModelDirectoryError: If the new files would not load, as with weights that are not finite.
+        OSError: If they cannot be written.
     """
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
     models = _tokenizer_bytes(tokenizers)
+    digests = _digests(tokenizers)
     model = _empty_model(recipe, tokenizers)
     tensors = {
         name: model_state[name].detach().to("cpu", torch.float32).contiguous().clone()
         for name in _unique_shapes(model)
     }
+    decode = {**(extra or {}), "weights": checksum(tensors)}
     files = {
+        RECIPE_FILE: recipe_to_yaml(recipe, decode=decode).encode(),
         **models,
-        WEIGHTS_FILE: safetensors.torch.save(tensors, metadata=_metadata(models)),
-        **({} if lexicon is None else {LEXICON_FILE: _lexicon_bytes(lexicon, models)}),
+        **({} if lexicon is None else {LEXICON_FILE: lexicon_to_bytes(lexicon, digests)}),
         SCORES_FILE: _to_json(scores or {}),
-        CARD_FILE: write_model_card(recipe, scores or {}, folder).encode(),
-        RECIPE_FILE: recipe_to_yaml(recipe, decode=dict(extra or {})).encode(),
+        CARD_FILE: _to_card(recipe, scores or {}, folder),
+        WEIGHTS_FILE: tensors_to_bytes(tensors, digests),
     }
-    _write_files(folder, files)
+
+    def check(*parts: Path) -> None:
+        try:
+            load_model_directory(parts[0].parent)
+        except ModelDirectoryError as error:
+            raise ModelDirectoryError(
+                f"{folder} is left as it was, as what was to be written there does not load: "
+                f"{error}"
+            ) from error
+
+    _write_files(folder, files, check)
     for stale in {*_TOKENIZER_FILES, LEXICON_FILE} - set(files):
         (folder / stale).unlink(missing_ok=True)
 
@@ -117,7 +143,7 @@ def add_lexicon(path: str | os.PathLike[str], lexicon: Lexicon, tokenizers: Toke
     Returns:
         The file of the lexicon.
     """
-    data = _lexicon_bytes(lexicon, _tokenizer_bytes(tokenizers))
+    data = lexicon_to_bytes(lexicon, _digests(tokenizers))
     _write_files(Path(path), {LEXICON_FILE: data})
     return Path(path, LEXICON_FILE)
 
@@ -126,15 +152,16 @@ def update_scores(path: str | os.PathLike[str], recipe: Recipe, scores: Mapping[
     """Adds scores to those of a model directory, in `scores.json` and in the model card."""
     folder = Path(path)
     merged = {**read_scores(folder), **scores}
-    card = write_model_card(recipe, merged, folder).encode()
-    _write_files(folder, {SCORES_FILE: _to_json(merged), CARD_FILE: card})
+    _write_files(
+        folder, {SCORES_FILE: _to_json(merged), CARD_FILE: _to_card(recipe, merged, folder)}
+    )
 
 
 def read_scores(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Reads `scores.json`; empty if there is none."""
+    """Reads `scores.json`; empty if there is none, or none that can be read."""
     try:
-        scores = json.loads((Path(path) / SCORES_FILE).read_bytes())
-    except (FileNotFoundError, ValueError):
+        scores = json.loads(_read(Path(path) / SCORES_FILE, _MOST_SCORES_BYTES))
+    except (ValueError, RecursionError):
         return {}
     return scores if isinstance(scores, dict) else {}
 
@@ -148,15 +175,33 @@ def load_model_directory(path: str | os.PathLike[str], *, with_lexicon: bool = T
     Raises:
         ModelDirectoryError: If it is none, or something in it is missing, foreign or damaged.
     """
-    folder = Path(path)
+    try:
+        return _load(Path(path), with_lexicon=with_lexicon)
+    except ModelDirectoryError:
+        raise
+    except ConfigurationError as error:
+        raise ModelDirectoryError(str(error)) from error
+
+
+def _load(folder: Path, *, with_lexicon: bool) -> LoadedModel:
     recipe, decode = _load_recipe(folder)
-    tokenizers = _load_tokenizers(folder, _read_metadata(folder))
+    metadata = _read_metadata(folder)
+    named = decode.pop("weights", {})
+    # Weights without metadata were saved by another program.
+    if not isinstance(named, dict) or (metadata and not named.items() <= metadata.items()):
+        raise ModelDirectoryError(
+            f"{folder / RECIPE_FILE} belongs to other weights than {WEIGHTS_FILE}, as when writing "
+            f"was interrupted; write the model directory again, after training with `--resume`."
+        )
+    tokenizers = _load_tokenizers(folder, metadata)
     try:
         model = _empty_model(recipe, tokenizers)
     except ConfigurationError as error:
         raise ModelDirectoryError(f"{folder / RECIPE_FILE}: {error}") from error
     _load_weights(folder, model)
-    lexicon = _load_lexicon(folder, tokenizers) if with_lexicon else None
+    lexicon = None
+    if with_lexicon and (folder / LEXICON_FILE).exists():
+        lexicon = read_lexicon(folder / LEXICON_FILE, tokenizers, _digests(tokenizers))
     return LoadedModel(recipe, model.eval(), tokenizers, decode, lexicon)
 
 
@@ -168,15 +213,12 @@ def _load_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:
             f"{folder} is a file, but a model directory is a folder that holds {RECIPE_FILE}."
         )
     file = folder / RECIPE_FILE
-    data = _read(file)
+    data = _read(file, MOST_RECIPE_BYTES)
     try:
-        if len(data) > _MAX_RECIPE_BYTES:
-            raise ConfigurationError("the file is too large to be a recipe.")
-        text = data.decode()
-        values = values_from_yaml(text)
+        values = values_from_yaml(data.decode())
         if "format_version" not in values:
             raise ConfigurationError("`format_version` is missing; this is no recipe of seq2seq.")
-        recipe = recipe_from_yaml(text)
+        recipe = recipe_from_values(values)
         kind = recipe.search.length_penalty_kind
         choose(LENGTH_PENALTIES, kind, field="search.length_penalty_kind")
         decode = values.get("decode") or {}
@@ -221,31 +263,32 @@ def _load_tokenizers(folder: Path, digests: Mapping[str, str]) -> Tokenizers:
 
 
 def _load_tokenizer(file: Path, digests: Mapping[str, str]) -> Tokenizer:
-    data = _read(file)
-    try:
-        tokenizer = Tokenizer.from_bytes(data)
-    except ConfigurationError as error:
-        raise ModelDirectoryError(f"{file}: {error}") from error
+    data = _read(file, MOST_MODEL_BYTES)
     if file.name in digests and _digest(data) != digests[file.name]:
         raise ModelDirectoryError(
-            f"{file} does not fit {WEIGHTS_FILE}: the weights were trained with another tokenizer."
+            f"{file} does not fit {WEIGHTS_FILE}: it is damaged, or the weights were trained with "
+            f"another tokenizer."
         )
-    return tokenizer
+    try:
+        return Tokenizer.from_bytes(data)
+    except ConfigurationError as error:
+        raise ModelDirectoryError(f"{file}: {error}") from error
 
 
 def _read_metadata(folder: Path) -> dict[str, str]:
-    with _open_tensors(folder / WEIGHTS_FILE) as weights:
+    with _open(folder / WEIGHTS_FILE) as weights:
         return weights.metadata() or {}
 
 
 def _load_weights(folder: Path, model: nn.Module) -> None:
     """Replaces the empty tensors of `model` by those of the folder."""
     file = folder / WEIGHTS_FILE
-    with _open_tensors(file) as weights:
+    with _open(file) as weights:
         _check_shapes(file, weights, _unique_shapes(model))
-        tensors = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118
+        tensors = read_tensors(file, weights)
     for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
+        # A sum takes no time; of finite weights it is finite, too, but for absurd ones.
+        if not tensor.sum().isfinite() and not tensor.isfinite().all():
             raise ModelDirectoryError(f"{file}: `{name}` must be finite, but holds NaN or inf.")
     aliases = _aliases(model)
     tensors |= {alias: tensors[name] for alias, name in aliases.items()}
@@ -255,57 +298,13 @@ def _load_weights(folder: Path, model: nn.Module) -> None:
         setattr(model.get_submodule(owner), attribute, model.get_parameter(name))
 
 
-def _load_lexicon(folder: Path, tokenizers: Tokenizers) -> Lexicon | None:
-    """Reads the table of shortlists, whose ids must be those of the tokenizers."""
-    file = folder / LEXICON_FILE
-    if not file.exists():
-        return None
-    with _open_tensors(file) as entries:
-        names, metadata = set(entries.keys()), entries.metadata() or {}
-        if names != {"translations", "frequent"}:
-            raise ModelDirectoryError(
-                f"{file} must hold `frequent` and `translations`, but holds {shown(sorted(names))}."
-            )
-        lexicon = Lexicon(entries.get_tensor("translations"), entries.get_tensor("frequent"))
-    expected = _metadata(_tokenizer_bytes(tokenizers))
-    if any(metadata.get(name) != digest for name, digest in expected.items()):
-        raise ModelDirectoryError(
-            f"{file} does not fit the model: it was learnt with another tokenizer; learn it anew "
-            f"with `seq2seq lexicon`."
-        )
-    _check_ids(file, "translations", lexicon.translations, tokenizers, dimensions=2)
-    _check_ids(file, "frequent", lexicon.frequent, tokenizers, dimensions=1)
-    if len(lexicon.translations) != tokenizers.source.vocabulary_size:
-        raise ModelDirectoryError(
-            f"{file}: `translations` must have a row for each of the "
-            f"{tokenizers.source.vocabulary_size} source pieces, but has "
-            f"{len(lexicon.translations)}."
-        )
-    return lexicon
-
-
-def _check_ids(
-    file: Path, name: str, ids: Tensor, tokenizers: Tokenizers, *, dimensions: int
-) -> None:
-    if ids.dtype != torch.int32 or ids.dim() != dimensions:
-        raise ModelDirectoryError(
-            f"{file}: `{name}` must be a {'list' if dimensions == 1 else 'table'} of int32, but is "
-            f"{str(ids.dtype).removeprefix('torch.')} of the shape {list(ids.shape)}."
-        )
-    size = tokenizers.target.vocabulary_size
-    if ids.numel() and not (ids.min() >= PAD_ID and ids.max() < size):
-        raise ModelDirectoryError(f"{file}: `{name}` must hold target ids, from 0 to {size - 1}.")
-
-
 @contextmanager
-def _open_tensors(file: Path) -> Iterator[Any]:
-    if not file.is_file():
-        raise ModelDirectoryError(f"{file.parent} is no model directory: {file.name} is missing.")
+def _open(file: Path) -> Iterator[Any]:
     try:
-        with safetensors.safe_open(file, framework="pt") as entries:
+        with open_tensors(file) as entries:
             yield entries
-    except (safetensors.SafetensorError, OSError) as error:
-        raise ModelDirectoryError(f"{file} is no safetensors file, or damaged.") from error
+    except FileNotFoundError:
+        raise _missing(file) from None
 
 
 def _check_shapes(file: Path, weights: Any, expected: Mapping[str, list[int]]) -> None:
@@ -362,17 +361,9 @@ def _tokenizer_bytes(tokenizers: Tokenizers) -> dict[str, bytes]:
     }
 
 
-def _lexicon_bytes(lexicon: Lexicon, models: Mapping[str, bytes]) -> bytes:
-    tensors = {
-        "translations": lexicon.translations.contiguous(),
-        "frequent": lexicon.frequent.contiguous(),
-    }
-    return safetensors.torch.save(tensors, metadata=_metadata(models))
-
-
-def _metadata(models: Mapping[str, bytes]) -> dict[str, str]:
+def _digests(tokenizers: Tokenizers) -> dict[str, str]:
     """What a file of tensors keeps of the tokenizers that its rows or ids belong to."""
-    return {"format": "pt", **{name: _digest(data) for name, data in models.items()}}
+    return {name: _digest(data) for name, data in _tokenizer_bytes(tokenizers).items()}
 
 
 def _digest(data: bytes) -> str:
@@ -381,7 +372,11 @@ def _digest(data: bytes) -> str:
 
 def _to_json(scores: Mapping[str, Any]) -> bytes:
     plain = json.dumps(scores, indent=2, ensure_ascii=False, default=_to_plain)
-    return (plain + "\n").encode()
+    return (plain + "\n").encode(errors="backslashreplace")  # \\ud800 is JSON for half a character
+
+
+def _to_card(recipe: Recipe, scores: Mapping[str, Any], folder: Path) -> bytes:
+    return write_model_card(recipe, scores, folder).encode(errors="replace")
 
 
 def _to_plain(value: Any) -> Any:
@@ -390,19 +385,24 @@ def _to_plain(value: Any) -> Any:
     return str(value)
 
 
-def _read(file: Path) -> bytes:
+def _read(file: Path, most_bytes: int) -> bytes:
     try:
+        check_file(file, most_bytes=most_bytes)
         return file.read_bytes()
     except FileNotFoundError:
-        raise ModelDirectoryError(
-            f"{file.parent} is no model directory: {file.name} is missing."
-        ) from None
+        raise _missing(file) from None
     except OSError as error:
         raise ModelDirectoryError(f"{file} cannot be read: {error.strerror}.") from error
 
 
-def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+def _missing(file: Path) -> ModelDirectoryError:
+    return ModelDirectoryError(f"{file.parent} is no model directory: {file.name} is missing.")
+
+
+def _write_files(
+    folder: Path, files: Mapping[str, bytes], check: Callable[..., object] | None = None
+) -> None:
     """Writes all files beside their places, then moves them there one after the other."""
-    with replacing(*(folder / name for name in files)) as parts:
+    with replacing(*(folder / name for name in files), check=check) as parts:
         for part, data in zip(parts, files.values(), strict=True):
             part.write_bytes(data)

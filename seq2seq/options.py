@@ -15,8 +15,10 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
-from seq2seq.config import ConfigurationError
+from seq2seq.config import ConfigurationError, shown
 from seq2seq.recipe_yaml import describe_type, suggestion
+
+_LONGEST_NAME = 120  # of what was typed for an option, in an error message
 
 
 class Options:
@@ -92,7 +94,7 @@ class Options:
         spelled = self._spell(argv)
         try:
             given: Namespace = self._parser.parse_args(spelled, defaults=False)
-        except argparse.ArgumentError as error:
+        except Exception as error:  # PyYAML reads values, and has many classes for `!!bool 3`
             raise ConfigurationError(self._explain(str(error), spelled)) from error
         return given.as_dict()
 
@@ -110,8 +112,9 @@ class Options:
             typed, equals, value = token[2:].partition("=")
             name = typed.replace("-", "_")
             if name not in known | appendable:
+                unknown = " ".join(typed.split())[:_LONGEST_NAME]
                 raise ConfigurationError(
-                    f"unknown option `--{typed}`{suggestion(name, known)}".replace(
+                    f"unknown option `--{unknown}`{suggestion(name, known)}".replace(
                         "mean `", "mean `--"
                     ).replace("or `", "or `--")
                 )
@@ -141,16 +144,30 @@ class Options:
         if match := re.search(r"[Pp]arser key \"([^\"]+)\"", message):
             name = match[1]
             if name in self._annotations:
-                allowed = describe_type(self._annotations[name])
-                return f"`--{name}` must be {allowed}, but is {_last_value(name, argv)!r}."
+                return self._refuse_value(name, argv)
         if match := re.search(r"argument --(\S+): expected", message):
             allowed = describe_type(self._annotations.get(match[1], str))
             return f"`--{match[1]}` needs a value: {allowed}."
         if "required" in message and (missing := self._missing(message, argv)):
             return f"{', '.join(missing)} is missing; see `{self.command} --help`."
         if match := re.search(r"[Uu]nrecognized arguments: (\S+)", message):
-            return f"unexpected argument {match[1]!r}; see `{self.command} --help`."
-        return " ".join(message.split())
+            return f"unexpected argument {shown(match[1])}; see `{self.command} --help`."
+        return self._find_unreadable(argv)
+
+    def _find_unreadable(self, argv: Sequence[str]) -> str:
+        """Names the option at whose value the parser breaks down."""
+        typed = {token.partition("=")[0].removesuffix("+") for token in argv}
+        for name in (name for name in self._annotations if f"--{name}" in typed):
+            try:
+                self._parser.parse_args([f"--{name}={_last_value(name, argv)}"], defaults=False)
+            except Exception as error:
+                if "required" not in str(error):
+                    return self._refuse_value(name, argv)
+        return f"an argument cannot be read; see `{self.command} --help`."
+
+    def _refuse_value(self, name: str, argv: Sequence[str]) -> str:
+        allowed = describe_type(self._annotations[name])
+        return f"`--{name}` must be {allowed}, but is {shown(_last_value(name, argv))}."
 
     def _missing(self, message: str, argv: Sequence[str]) -> list[str]:
         given = {token.partition("=")[0] for token in argv}

@@ -10,7 +10,7 @@ from typing import Any
 from seq2seq.config import ConfigurationError, CorpusConfig, Recipe
 from seq2seq.exits import run_command
 from seq2seq.options import Options
-from seq2seq.recipe_yaml import recipe_from_yaml, update_recipe
+from seq2seq.recipe_yaml import MOST_RECIPE_BYTES, recipe_from_yaml, update_recipe
 from seq2seq.sizes import suit
 
 
@@ -135,8 +135,12 @@ def _read_config(*, config: str | None = None) -> Recipe:
             values.
     """
     file = Path(str(config))
+    with open(file, "rb") as opened:  # it may be a pipe, of which nobody knows the size
+        data = opened.read(MOST_RECIPE_BYTES + 1)
     try:
-        return recipe_from_yaml(file.read_text("utf-8"))
+        if len(data) > MOST_RECIPE_BYTES:
+            raise ConfigurationError("the file is too large to be a recipe.")
+        return recipe_from_yaml(data.decode())
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{file}: the text is not UTF-8.") from error
     except ConfigurationError as error:

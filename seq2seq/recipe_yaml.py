@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import math
+import re
 import types
 import typing
 from collections import Counter
@@ -14,7 +15,10 @@ import yaml
 from seq2seq.config import ConfigurationError, Recipe, shown
 
 FORMAT_VERSION = 1
+MOST_RECIPE_BYTES = 300_000  # of a file: far above all that anybody writes, read in seconds
 _LONGEST_NAME = 120  # of a foreign key in an error message, which is one line
+# Halves of characters: Python has them for bytes that are no UTF-8, also in names of files.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _TYPE_NAMES = {
     int: "a whole number",
@@ -42,7 +46,14 @@ def recipe_from_yaml(text: str, *, sections: Iterable[str] = ("decode",)) -> Rec
     Raises:
         ConfigurationError: If the text is no YAML, or a key or a value is wrong; names the key.
     """
-    values = values_from_yaml(text)
+    return recipe_from_values(values_from_yaml(text), sections=sections)
+
+
+def recipe_from_values(
+    values: Mapping[str, Any], *, sections: Iterable[str] = ("decode",)
+) -> Recipe:
+    """What `recipe_from_yaml` makes of what `values_from_yaml` gave."""
+    values = dict(values)
     version = values.pop("format_version", FORMAT_VERSION)
     if version != FORMAT_VERSION or isinstance(version, bool):
         raise ConfigurationError(
@@ -62,7 +73,7 @@ def values_from_yaml(text: str) -> dict[str, Any]:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         problem = (error.problem or "no YAML")[:_LONGEST_NAME]
         raise ConfigurationError(f"{line}{problem}.") from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except Exception as error:  # PyYAML lets many classes through, such as those of `!!bool 3`
         raise ConfigurationError("the text is no YAML.") from error
     if not isinstance(values, dict):
         raise ConfigurationError("the text is no recipe: its top level is no mapping of keys.")
@@ -117,6 +128,9 @@ def _update(section: Any, values: Any, prefix: str) -> Any:
 def _convert(value: Any, annotation: Any, key: str) -> Any:
     """Checks a plain value against the annotation of its field."""
     union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
+    for text in value if isinstance(value, list) else [value]:
+        if isinstance(text, str) and _SURROGATE.search(text):
+            raise ConfigurationError(f"`{key}` must be text in UTF-8, but is {shown(value)}.")
     for option in typing.get_args(annotation) if union else (annotation,):
         if typing.get_origin(option) is typing.Literal and value in typing.get_args(option):
             return value

@@ -7,12 +7,11 @@ import csv
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
-
-import safetensors
 
 from seq2seq import __version__
 from seq2seq.config import ConfigurationError, Recipe
@@ -22,9 +21,12 @@ from seq2seq.evaluation.run_record import RunRecord, SetCounts
 from seq2seq.insight.alignment import Alignment, draw_alignment
 from seq2seq.lines import open_output
 from seq2seq.model_card import command_again
-from seq2seq.recipe_yaml import recipe_from_yaml
+from seq2seq.reading import check_file
+from seq2seq.recipe_yaml import MOST_RECIPE_BYTES, recipe_from_yaml
+from seq2seq.tensor_files import open_tensors
 
 REPORT_FILE = "report.html"
+_MOST_BYTES = 1_000_000_000  # of a file with text
 _CELL = 26  # pixels; smaller than in a figure that stands alone
 
 
@@ -52,7 +54,7 @@ def write_report(
         page = render_comparison(runs, version=__version__)
         place = Path(output or REPORT_FILE)
     with open_output(os.fspath(place)) as file:
-        file.write(page.encode())
+        file.write(page.encode(errors="replace"))  # JSON can hold halves of characters
     return place
 
 
@@ -102,9 +104,11 @@ def _with_own_names(
 def _read_recipe(folder: Path) -> Recipe:
     file = folder / "recipe.yaml"
     try:
-        return recipe_from_yaml(file.read_bytes().decode())
-    except (FileNotFoundError, NotADirectoryError) as error:
+        check_file(file, most_bytes=MOST_RECIPE_BYTES)
+    except FileNotFoundError as error:
         raise ConfigurationError(f"{folder} is no run folder: recipe.yaml is missing.") from error
+    try:
+        return recipe_from_yaml(file.read_bytes().decode())
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{file}: the text is not UTF-8.") from error
     except ConfigurationError as error:
@@ -122,7 +126,10 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 def _read_json(file: Path, kind: type) -> Any:
     """The value in a file, an empty one if there is no file."""
     try:
+        check_file(file, most_bytes=_MOST_BYTES)
         value = json.loads(file.read_bytes())
+    except ConfigurationError:
+        raise
     except FileNotFoundError:
         return kind()
     except (ValueError, RecursionError) as error:
@@ -169,6 +176,7 @@ def _read_curves(file: Path) -> dict[str, list[tuple[float, float]]]:
     """Steps and values of each column of the log; cells that hold no number are left out."""
     curves: dict[str, list[tuple[float, float]]] = {}
     try:
+        check_file(file, most_bytes=_MOST_BYTES)
         with open(file, encoding="utf-8", errors="replace", newline="") as log:
             for row in csv.DictReader(log):
                 step = _to_float(row.pop("step", None))
@@ -195,7 +203,9 @@ def _read_sentences(
     folder: Path, recipe: Recipe, set_names: Iterable[str]
 ) -> dict[str, list[dict[str, Any]]]:
     """The test sentences with their translations, by set, in the order of the scores."""
-    found = {name: _read_set(folder, name, recipe) for name in set_names}
+    # A name that leads to another folder is none of a set.
+    plain = [name for name in set_names if re.fullmatch(r"[\w.-]{1,100}", name)]
+    found = {name: _read_set(folder, name, recipe) for name in plain}
     return {name: sentences for name, sentences in found.items() if sentences}
 
 
@@ -231,6 +241,7 @@ def _read_sentence(line: str, file: Path, number: int) -> dict[str, Any]:
 
 
 def _numbered_lines(file: Path) -> Iterator[tuple[int, str]]:
+    check_file(file, most_bytes=_MOST_BYTES)
     text = file.read_bytes().decode(errors="replace")
     yield from enumerate(text.removesuffix("\n").split("\n") if text else [], 1)
 
@@ -245,7 +256,7 @@ def _read_alignments(file: Path, recipe: Recipe) -> dict[tuple[str, int], str]:
             title = f"Alignment of sentence {entry['index'] + 1}"
             figure = draw_alignment(alignment, title, cell=_CELL, languages=languages)
             figures[str(entry["set"]), int(entry["index"])] = figure
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise ConfigurationError(
                 f"{file} is damaged: an entry lacks its pieces or weights."
             ) from error
@@ -254,9 +265,6 @@ def _read_alignments(file: Path, recipe: Recipe) -> dict[tuple[str, int], str]:
 
 def _count_weights(file: Path) -> int:
     """From the header of the file; the weights themselves are not read."""
-    try:
-        with safetensors.safe_open(file, framework="np") as tensors:
-            names = list(tensors.keys())
-            return sum(math.prod(tensors.get_slice(name).get_shape()) for name in names)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise ConfigurationError(f"{file} is no safetensors file, or damaged.") from error
+    with open_tensors(file, framework="np") as tensors:
+        names = list(tensors.keys())
+        return sum(math.prod(tensors.get_slice(name).get_shape()) for name in names)

@@ -1,6 +1,7 @@
 """Text in, `Translation` out: a loaded model directory that translates and scores sentences."""
 
 import dataclasses
+import functools
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,6 +10,7 @@ from typing import Any, Protocol, overload
 import torch
 from torch import Tensor
 
+from seq2seq.batches import Batches, TooLongError, longest_target, most_to_score, most_to_search
 from seq2seq.config import (
     EOS_ID,
     ConfigurationError,
@@ -18,7 +20,7 @@ from seq2seq.config import (
     choose,
 )
 from seq2seq.data.batch import make_batch
-from seq2seq.data.corpus import clean_sentence
+from seq2seq.data.cleaning import clean_sentence
 from seq2seq.data.long_sources import SourceSplitter
 from seq2seq.data.sentences import count_words
 from seq2seq.data.tokenizer import Tokenizers
@@ -27,6 +29,7 @@ from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
 from seq2seq.decoding.scoring import score_targets
 from seq2seq.decoding.shortlist import Lexicon, require_lexicon
 from seq2seq.devices import describe_device, find_device, is_bfloat16_fast, keep_freed_memory
+from seq2seq.lines import WINDOW_CHARACTERS
 from seq2seq.model_directory import load_model_directory
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.models.inference import InferenceModel
@@ -37,8 +40,6 @@ from seq2seq.translation import TargetScore, Translation, join_translations
 
 # Batches from which a window is made: enough for like lengths to meet, little enough to wait for.
 WINDOW_BATCHES = 16
-# Longer sentences share a batch with fewer others; the average sentence has far fewer pieces.
-_PIECES_PER_SENTENCE = 64
 
 
 class _Network(Protocol):
@@ -92,6 +93,7 @@ class Translator:
         self.precision = precision
         self.plain = plain
         self.lexicon = lexicon
+        self.batches = Batches()
         model = model.to(self.device)
         self._model: _Network = (
             _turn(model, precision)
@@ -168,6 +170,7 @@ class Translator:
 
         Raises:
             ConfigurationError: If an override is unknown or out of range.
+            TooLongError: If memory does not suffice for one of the sentences alone.
         """
         search = self.search_settings(**overrides)
         if isinstance(sentences, str):
@@ -217,12 +220,13 @@ class Translator:
         source_ids = self.tokenizers.source.encode_batch(self._clean(sources, "source"))
         cleaned = self._clean(targets, "target")
         target_ids = self.tokenizers.target.encode_batch(cleaned)
-        scores = [0.0] * len(sources)
-        lengths = [max(len(s), len(t)) + 1 for s, t in zip(source_ids, target_ids, strict=True)]
-        for batch in _group(lengths, self.recipe.search.batch_size):
-            found = self._score_ids([source_ids[i] for i in batch], [target_ids[i] for i in batch])
-            for index, score in zip(batch, found, strict=True):
-                scores[index] = score
+        scores = self.batches.run(
+            [max(len(s), len(t)) + 1 for s, t in zip(source_ids, target_ids, strict=True)],
+            functools.partial(most_to_score, search=self.recipe.search),
+            lambda batch: self._score_ids(
+                [source_ids[i] for i in batch], [target_ids[i] for i in batch]
+            ),
+        )
         language = self.recipe.target_language
         return [
             TargetScore(score, len(ids) + 1, count_words(target, language) + 1)
@@ -261,8 +265,16 @@ class Translator:
     def _stream(
         self, sentences: Iterator[str], search: SearchConfig, with_alignment: bool
     ) -> Iterator[Translation]:
-        while window := list(itertools.islice(sentences, WINDOW_BATCHES * search.batch_size)):
-            yield from self._translate(window, search, with_alignment)
+        window: list[str] = []
+        num_characters = 0
+        for sentence in sentences:
+            window.append(sentence)
+            num_characters += len(sentence)
+            is_full = len(window) == WINDOW_BATCHES * search.batch_size
+            if is_full or num_characters >= WINDOW_CHARACTERS:
+                yield from self._translate(window, search, with_alignment)
+                window, num_characters = [], 0
+        yield from self._translate(window, search, with_alignment)
 
     def _translate(
         self, sentences: list[str], search: SearchConfig, with_alignment: bool
@@ -279,7 +291,12 @@ class Translator:
         has_blank = not all(split.parts for split in splits)
         blank = [self._translate_blank(search, with_alignment)] if has_blank else []
         parts = [part for split in splits for part in split.parts]
-        found = iter(self._translate_ids(parts, search, with_alignment))
+        try:
+            hypotheses = self._search(parts, search, with_alignment)
+        except TooLongError as error:
+            owners = [index for index, split in enumerate(splits) for _ in split.parts]
+            raise TooLongError(owners[error.index], error.what) from error
+        found = map(self._describe, parts, hypotheses)
         return [
             join_translations(
                 list(itertools.islice(found, len(split.parts))) or blank,
@@ -295,22 +312,20 @@ class Translator:
         without_spaces = self.recipe.corpus.remove_spaces in (side, "both")
         return [clean_sentence(s, without_spaces=without_spaces) for s in sentences]
 
-    def _translate_ids(
+    def _search(
         self, source_ids: list[list[int]], search: SearchConfig, with_alignment: bool
-    ) -> list[Translation]:
-        """Translates sources of like lengths together; none may be blank."""
-        found: dict[int, Translation] = {}
-        for batch in _group([len(ids) + 1 for ids in source_ids], search.batch_size):
-            batch_ids = [source_ids[index] for index in batch]
-            found_ids = self._find(batch_ids, search, with_alignment)
-            for index, ids, hypotheses in zip(batch, batch_ids, found_ids, strict=True):
-                found[index] = self._describe(ids, hypotheses)
-        return [found[index] for index in range(len(source_ids))]
+    ) -> list[list[Hypothesis]]:
+        """The n-best target ids of each source; none may be blank."""
+        return self.batches.run(
+            [len(ids) + 1 for ids in source_ids],
+            functools.partial(most_to_search, search=search, with_alignment=with_alignment),
+            lambda batch: self._find([source_ids[i] for i in batch], search, with_alignment),
+        )
 
     def _find(
         self, source_ids: list[list[int]], search: SearchConfig, with_alignment: bool
     ) -> list[list[Hypothesis]]:
-        """The n-best target ids of each source."""
+        """The same for one batch."""
         candidate_ids = None
         if search.shortlist and self.lexicon:
             candidate_ids = self.lexicon.candidates(source_ids, search.shortlist).to(self.device)
@@ -320,9 +335,7 @@ class Translator:
                 self._model.step,
                 self._model.start(batch.source_ids, batch.source_lengths, candidate_ids),
                 beam_size=search.beam_size,
-                max_lengths=[
-                    int(search.max_length_ratio * (len(ids) + 1)) + 10 for ids in source_ids
-                ],
+                max_lengths=[longest_target(len(ids) + 1, search) for ids in source_ids],
                 min_lengths=search.min_length,
                 length_penalty=search.length_penalty,
                 length_penalty_kind=search.length_penalty_kind,
@@ -387,19 +400,6 @@ def _find_precision(wish: str, device: torch.device, is_bfloat16_recorded: bool)
     if wish == "int8" and (device.type != "cpu" or not is_int8_there()):
         return fastest
     return wish
-
-
-def _group(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
-    """Batches of indices of like lengths, bounded in sentences and in padded pieces."""
-    limit = batch_size * _PIECES_PER_SENTENCE
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and (len(batch) == batch_size or (len(batch) + 1) * lengths[index] > limit):
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
 
 
 def _without_padding(alignment: Tensor | None, source_length: int) -> Tensor | None:

@@ -20,14 +20,19 @@ LAYERS = [
     {"training"},
     {"show_evaluation"},
     {"evaluate"},
+    {"bulk"},
+    {"line_translator"},
     {"translator"},
     {"translation"},
-    {"model_directory"},
+    {"batches", "model_directory"},
+    {"lexicon_file"},
     {"data", "models", "decoding", "evaluation"},
     {"options"},
     {"recipe_yaml"},
-    {"devices", "exits", "formats", "lines", "model_card", "sizes"},
-    {"config", "files", "languages"},
+    {"partial_output"},
+    {"devices", "exits", "formats", "lines", "locks", "model_card", "sizes", "tensor_files"},
+    {"reading"},
+    {"config", "files", "languages", "out_of_memory"},
 ]
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 LIGHTNING_HOMES = ("training/", "data/datamodule.py")

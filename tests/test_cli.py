@@ -473,3 +473,113 @@ def test_inspect_draws_the_alignment_of_a_sentence(run, tiny_directory, tmp_path
     assert code == 0
     assert out.decode().splitlines() == [expected.text, f"alignment: {figure}"]
     assert figure.read_text("utf-8").count('class="cell"') >= len(expected.pieces)
+
+
+def test_an_interrupted_translation_is_resumed(start, run, tiny_directory, tmp_path):
+    (tmp_path / "in").write_bytes(lines(SOURCES * 25))
+    files = ["--input", tmp_path / "in", "--output", tmp_path / "out"]
+    process = start("translate", tiny_directory, *files, "--batch_size", "2")
+    wait_for(tmp_path / ".out.partial" / "done-1.json")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    err = process.stderr.read().decode()
+    number = re.search(r"seq2seq: interrupted; `--resume` goes on after line ([\d,]+)\.\n", err)[1]
+    code, _, err = run("translate", tiny_directory, *files, "--batch_size", "2", "--resume")
+    assert (code, err) == (0, f"seq2seq: goes on after line {number}.\n{CHOSEN}")
+    assert (tmp_path / "out").read_bytes() == lines(TARGETS * 25)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+
+def wait_for(file):
+    for _ in range(6000):
+        if file.exists():
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{file} does not appear")
+
+
+def test_what_stops_a_translation_says_how_to_go_on(run, tiny_directory, tmp_path):
+    options = ["--format", "jsonl", "--batch_size", "1", "--output", tmp_path / "out"]
+    wrong = [*SOURCES * 2, "{broken", *SOURCES]
+    code, _, err = run("translate", tiny_directory, *options, stdin=lines(wrong))
+    assert code == 2
+    assert err.endswith(
+        "seq2seq: line 25 of the input is no JSON object; `--resume` goes on after line 16.\n"
+    )
+    right = [*SOURCES * 2, "{}", *SOURCES]
+    options = [*options, "--quiet", "--resume"]
+    code, _, err = run("translate", tiny_directory, *options, stdin=lines(right))
+    assert (code, err) == (
+        2,
+        'seq2seq: line 25 of the input has no text as its "source"; `--resume` goes on after '
+        "line 16.\n",
+    )
+    assert run("translate", tiny_directory, *options, stdin=lines(SOURCES * 4)) == (0, b"", "")
+    found = [json.loads(line)["text"] for line in (tmp_path / "out").read_text().splitlines()]
+    assert found == TARGETS * 4
+
+
+def test_counts_are_those_of_the_whole_file(run, tiny_directory, tmp_path):
+    options = ["--batch_size", "1", "--output", tmp_path / "out"]
+    options += ["--min_length", "50", "--beam_size", "1", "--max_length_ratio", "0.1"]
+    stdin = b"x\xff\n" + lines(["Hund"] * 19)
+    broken = stdin + b"x" * 3_000_000
+    code, _, err = run("translate", tiny_directory, *options, stdin=broken)
+    assert code == 2
+    assert err.endswith(
+        "seq2seq: line 21 of the input is longer than 2,000,000 bytes; put a line end after each "
+        "sentence; `--resume` goes on after line 16.\n"
+    )
+    code, _, err = run("translate", tiny_directory, *options, "--resume", stdin=stdin)
+    assert err.splitlines()[2:] == [
+        "seq2seq: 1 line held invalid UTF-8, which was replaced by U+FFFD.",
+        "seq2seq: 20 lines reached the maximum length, so their translations are cut off.",
+    ]
+
+
+def test_batches_that_do_not_fit_into_memory_are_halved(run, tiny_directory, monkeypatch):
+    def search(step, state, *, max_lengths, **settings):
+        if len(max_lengths) > 2 or max(max_lengths) > 100:
+            raise MemoryError
+        return beam_search(step, state, max_lengths=max_lengths, **settings)
+
+    monkeypatch.setattr("seq2seq.translator.beam_search", search)
+    monkeypatch.setattr("seq2seq.batches.give_back_memory", lambda: None)  # it takes a moment
+    code, out, err = run("translate", tiny_directory, stdin=lines(SOURCES))
+    assert (code, out) == (0, lines(TARGETS))
+    assert err == CHOSEN + (
+        "seq2seq: memory does not suffice for some batches, which are halved; a smaller "
+        "`--batch_size` is faster.\n"
+    )
+    long = " ".join(SOURCES[:6])
+    code, _, err = run("translate", tiny_directory, "--quiet", stdin=lines([*SOURCES, long]))
+    assert code == 2
+    assert re.fullmatch(
+        r"seq2seq: line 13 of the input does not fit into memory: \d+ pieces; give a smaller "
+        r"`--beam_size`, or split it\.\n",
+        err,
+    )
+
+
+def test_other_work_that_does_not_fit_into_memory_is_a_sentence(run, tiny_directory, monkeypatch):
+    def load(*args):
+        raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes.")
+
+    monkeypatch.setattr(Translator, "load", load)
+    assert run("translate", tiny_directory) == (
+        2,
+        b"",
+        "seq2seq: memory does not suffice; smaller batches, or a smaller beam, need less.\n",
+    )
+
+
+def test_ranks_of_torchrun_write_one_file(run, tiny_directory, tmp_path, monkeypatch):
+    (tmp_path / "in").write_bytes(lines(SOURCES * 5))
+    options = ["--input", tmp_path / "in", "--output", tmp_path / "out", "--batch_size", "1"]
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    for rank in ("2", "1", "0"):
+        monkeypatch.setenv("RANK", rank)
+        code, out, err = run("translate", tiny_directory, *options)
+        assert (code, out, err) == (0, b"", "" if rank != "0" else CHOSEN)
+    assert (tmp_path / "out").read_bytes() == lines(TARGETS * 5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from seq2seq import devices
+from seq2seq.config import ConfigurationError
 
 CPU = torch.device("cpu")
 
@@ -65,3 +66,33 @@ def test_without_glibc_nothing_happens(monkeypatch):
 
     monkeypatch.setattr(ctypes, "CDLL", refuse)
     devices.keep_freed_memory()
+
+
+def test_memory_that_is_given_back_is_kept_no_more(monkeypatch):
+    calls = []
+
+    class Library:
+        def mallopt(self, option, value):
+            calls.append((option, value))
+
+        def malloc_trim(self, pad):
+            calls.append("trim")
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Library())
+    devices.keep_freed_memory()
+    devices.give_back_memory()
+    assert calls[3:] == [(-3, 2**17), (-1, 2**17), "trim"]
+    assert calls[:2] != calls[3:5]
+
+
+def test_processes_have_a_gpu_each_or_share_the_processor(monkeypatch):
+    assert devices.device_of_process("cpu", 7) == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [devices.device_of_process("auto", index) for index in (0, 1)] == ["cuda:0", "cuda:1"]
+    assert devices.device_of_process("cuda", 1) == "cuda:1"
+    assert devices.device_of_process("cpu", 7) == "cpu"
+    with pytest.raises(ConfigurationError, match="not as many GPUs as processes, but 2; start no"):
+        devices.device_of_process("auto", 2)
+    with pytest.raises(ConfigurationError, match="`device` is cuda:1, but several processes need"):
+        devices.device_of_process("cuda:1", 0)

@@ -1,5 +1,6 @@
 """A user's mistake: one sentence on standard error, exit code 2, no traceback, no usage block."""
 
+import os
 import re
 import subprocess
 import sys
@@ -72,6 +73,34 @@ def test_files_that_cannot_be_evaluated(fails, tiny_directory, tmp_path):
     assert message == f"{tmp_path} is no model directory: recipe.yaml is missing."
     message = fails(*evaluate, "two", "--reference", "two", "--output", "no/where")
     assert message == "no/where cannot be written: no such file or directory."
+
+
+def test_processes_that_cannot_share_the_work(fails, tiny_directory, tmp_path, monkeypatch):
+    (tmp_path / "in").write_text("ein Hund\n")
+    translate = ("translate", tiny_directory)
+    message = "`--devices` needs `--input` and `--output`, both of them files."
+    assert fails(*translate, "--devices", "2") == message
+    assert fails(*translate, "--devices", "2", "--input", "in") == message
+    devices = ("--devices", "2", "--input", "in", "--output")
+    assert fails(*translate, *devices, "/dev/null") == message
+    assert fails(*translate, "--devices", "0") == "`--devices` must be from 1 to 256, but is 0."
+    assert fails(*translate, *devices, "out", "--device", "cuda:0").endswith(
+        "no such device here; auto takes what there is."
+    )
+    message = fails("translate", "no", *devices, "out")
+    assert message == "no model directory at no."
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    message = fails(*translate, "--output", "out")
+    assert message == "torchrun needs `--input` and `--output`, both of them files."
+    message = fails(*translate, *devices, "out")
+    assert message == "`--devices` is for one machine alone; torchrun starts processes itself."
+
+
+def test_what_cannot_be_resumed(fails, tiny_directory):
+    message = "`--resume` needs `--output`, a file."
+    assert fails("translate", tiny_directory, "--resume") == message
+    assert fails("translate", tiny_directory, "--resume", "--output", "/dev/null") == message
 
 
 def test_a_missing_input_file(fails, tiny_directory):
@@ -193,6 +222,7 @@ def test_a_value_out_of_range(fails, tiny_directory):
         ("translate", "shortlist", "99999999999", 1_000_000),
         ("translate", "threads", "99999999999", 4096),
         ("train", "training.threads", "99999999999", 4096),
+        ("train", "training.devices", "99999999999", 4096),
         ("train", "training.seed", "99999999999999999999", 2**63 - 1),
         ("train", "model.hidden_size", "100000000000000000000", 65_536),
         ("train", "tokenizer.vocabulary_size", "1000001", 1_000_000),
@@ -347,7 +377,7 @@ def test_a_key_of_a_saved_recipe_is_no_option(fails, own_directory):
 def test_a_tokenizer_that_does_not_fit_the_weights(fails, own_directory, tiny_tokenizer):
     tiny_tokenizer.save(own_directory / "shared.model")
     message = fails("translate", own_directory)
-    assert "shared.model does not fit model.safetensors: the weights were trained" in message
+    assert "shared.model does not fit model.safetensors: it is damaged, or the weights" in message
 
 
 def test_a_device_that_is_not_there(fails, tiny_directory, corpus):
@@ -375,7 +405,8 @@ def test_a_run_folder_in_use(fails, corpus, tmp_path):
 
     with RunFolder(tmp_path / "runs" / "de-en").locked():
         message = fails("train", *corpus)
-    assert message == "The run folder runs/de-en is in use by another training."
+    in_use = "The run folder runs/de-en is in use by another training"
+    assert re.fullmatch(rf"{in_use} \(process {os.getpid()} on \S+\)\.", message)
 
 
 def test_a_process_of_its_own_says_the_same(environment, tmp_path):
@@ -415,3 +446,8 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
     monkeypatch.setitem(cli.COMMANDS, "score", broken)
     with pytest.raises(ValueError, match="a bug"):
         cli.main(["score"])
+
+
+def test_a_message_holds_nothing_that_a_terminal_obeys(fails):
+    message = fails("translate", "no\x1b[2J\u202ewhere\udcff 어디")
+    assert message == r"no model directory at no\x1b[2J\u202ewhere\udcff 어디."

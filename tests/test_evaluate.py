@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 from dataclasses import replace
@@ -199,7 +200,7 @@ def test_an_interruption_leaves_the_old_translations(result, translator, tmp_pat
     before = output.read_bytes()
 
     def fail(descriptor):
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full")
 
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(OSError, match="disk full"):

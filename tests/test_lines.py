@@ -1,10 +1,19 @@
 import io
 import os
+import threading
 
 import pytest
 
 from seq2seq.config import ConfigurationError
-from seq2seq.lines import LineReader, open_input, open_output
+from seq2seq.lines import (
+    LONGEST_LINE,
+    WINDOW_CHARACTERS,
+    LineReader,
+    find_place,
+    numbered_windows,
+    open_input,
+    open_output,
+)
 
 
 class Trickle(io.RawIOBase):
@@ -41,6 +50,71 @@ def test_a_paused_pipe_hands_on_what_is_there():
         assert list(windows) == [["three"]]
 
 
+def test_a_patient_window_does_not_end_where_the_input_pauses():
+    reading, writing = os.pipe()
+
+    def write_the_rest():
+        os.write(writing, b"three\nfour\n")
+        os.close(writing)
+
+    with open(reading, "rb", buffering=0) as file:
+        os.write(writing, b"one\ntwo\n")
+        threading.Timer(0.3, write_the_rest).start()
+        windows = list(LineReader(file).windows(3, patient=True))
+    assert windows == [["one", "two", "three"], ["four"]]
+
+
+def test_long_lines_end_a_window_early():
+    half = "x" * (WINDOW_CHARACTERS // 2)
+    lines = ["a", half, half, "b", "c"]
+    windows = list(LineReader(io.BytesIO("\n".join(lines).encode())).windows(100))
+    assert windows == [["a", half, half], ["b", "c"]]
+
+
+def test_the_longest_line_is_read_and_a_longer_one_is_refused():
+    longest = b"x" * LONGEST_LINE
+    assert list(LineReader(io.BytesIO(b"a\n" + longest)).windows(9)) == [["a", longest.decode()]]
+    reader = LineReader(io.BytesIO(b"a\nb\nx" + longest + b"\nc"))
+    with pytest.raises(ConfigurationError, match="line 3 of the input is longer than 2,000,000"):
+        list(reader.windows(9))
+
+
+def test_an_input_without_line_ends_is_not_read_to_its_end():
+    class Endless(io.RawIOBase):
+        num_read = 0
+
+        def read(self, size=-1):
+            self.num_read += size
+            assert self.num_read < 2 * LONGEST_LINE
+            return b"x" * size
+
+    with pytest.raises(ConfigurationError, match="put a line end after each sentence"):
+        list(LineReader(Endless()).windows(9))
+
+
+def test_windows_are_numbered_and_know_what_came_before():
+    first, second = numbered_windows(LineReader(io.BytesIO(b"a\nb\nc\n")), 2)
+    assert (first.number, first.lines, first.first, first.last) == (0, ["a", "b"], 1, 2)
+    assert (second.number, second.lines, second.first, second.last) == (1, ["c"], 3, 3)
+    (other,) = numbered_windows(LineReader(io.BytesIO(b"a\nc\n")), 2)
+    assert len({first.digest, second.digest, other.digest}) == 3
+    *_, same = numbered_windows(LineReader(io.BytesIO(b"a\r\nb\nc")), 1)
+    assert same.digest == second.digest, "windows and ends of lines do not count"
+
+
+def test_a_place_is_that_of_a_file(tmp_path):
+    (tmp_path / "link").symlink_to("real")
+    assert find_place(str(tmp_path / "link")) == tmp_path / "real"
+    assert find_place(os.devnull) is None
+    with pytest.raises(ConfigurationError, match="cannot be written: is a directory"):
+        find_place(str(tmp_path))
+    with pytest.raises(ConfigurationError, match="cannot be written: no such file or directory"):
+        find_place(str(tmp_path / "none" / "out"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="cannot be written: not a directory"):
+        find_place(str(tmp_path / "file" / "out"))
+
+
 def test_a_byte_order_mark_alone_is_nothing():
     assert list(LineReader(io.BytesIO(b"\xef\xbb\xbf")).windows(3)) == []
 
@@ -60,3 +134,28 @@ def test_a_missing_file_is_a_sentence(tmp_path):
         open_input(str(tmp_path / "none")),
     ):
         pass
+
+
+def test_standard_input_is_read_if_no_file_is_named_and_must_be_open(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a line\n")))
+    with open_input(None) as file:
+        assert file.read() == b"a line\n"
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(ConfigurationError, match="standard input is closed"), open_input(None):
+        pass
+
+
+def test_a_device_is_written_to_and_a_folder_is_not(tmp_path):
+    with open_output("/dev/null") as file:
+        file.write(b"a line\n")
+    with (
+        pytest.raises(ConfigurationError, match="cannot be written: is a directory"),
+        open_output(str(tmp_path)),
+    ):
+        pass
+
+
+def test_standard_output_is_written_if_no_file_is_named(capfdbinary):
+    with open_output(None) as file:
+        file.write(b"a line\n")
+    assert capfdbinary.readouterr().out == b"a line\n"

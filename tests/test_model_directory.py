@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import json
 import os
 import time
@@ -21,6 +22,7 @@ from seq2seq.model_directory import (
     update_scores,
 )
 from seq2seq.models.encoder_decoder import build_model
+from seq2seq.tensor_files import checksum
 
 
 def load_tensors(directory):
@@ -97,7 +99,7 @@ def test_an_interrupted_saving_leaves_the_old_files(
     before = {path.name: path.read_bytes() for path in own_directory.iterdir()}
 
     def fail(descriptor):
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full")
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
@@ -129,6 +131,14 @@ def test_scores_are_added_to_those_that_are_there(own_directory, tiny_recipe):
     assert json.loads((own_directory / "scores.json").read_text())["test"]["chrf"] == score
 
 
+def test_scores_may_hold_values_that_json_does_not_know(own_directory, tiny_recipe, tmp_path):
+    update_scores(
+        own_directory, tiny_recipe, {"test": {"search": tiny_recipe.search, "at": tmp_path}}
+    )
+    found = read_scores(own_directory)["test"]
+    assert found == {"search": dataclasses.asdict(tiny_recipe.search), "at": str(tmp_path)}
+
+
 def test_scores_are_never_needed(own_directory):
     (own_directory / "scores.json").write_text("{")
     assert read_scores(own_directory) == {}
@@ -149,6 +159,12 @@ def test_a_file_for_a_folder(tiny_directory):
 def test_a_missing_file(own_directory, name):
     (own_directory / name).unlink()
     assert_refused(own_directory, f"is no model directory: {name}.* missing")
+
+
+def test_weights_that_name_no_tokenizer_and_none_beside_them(own_directory):
+    replace_weights(own_directory, load_tensors(own_directory))
+    (own_directory / "shared.model").unlink()
+    assert_refused(own_directory, "shared.model, or source.model and target.model, are missing")
 
 
 @pytest.mark.parametrize(
@@ -202,7 +218,7 @@ def test_a_missing_file(own_directory, name):
             "hidden_size.* too many digits",
         ),
         ("[" * 5000, r"recipe.yaml: "),
-        ("#" * 1_000_001, "too large to be a recipe"),
+        ("#" * 300_001, "is too large: it has 300,001 bytes, but may have 300,000"),
     ],
 )
 def test_an_unsound_recipe(own_directory, text, match):
@@ -316,6 +332,8 @@ def test_a_tokenizer_of_another_size_is_found_without_the_record_too(own_directo
 
 def test_a_tokenizer_that_is_none(own_directory):
     (own_directory / "shared.model").write_bytes(b"not a model")
+    assert_refused(own_directory, "shared.model does not fit model.safetensors: it is damaged, or")
+    replace_weights(own_directory, load_tensors(own_directory))  # as older ones, without a digest
     assert_refused(own_directory, "shared.model: .*not a SentencePiece model")
 
 
@@ -341,8 +359,10 @@ def replace_lexicon(directory, lexicon, **changes):
     """Saves a lexicon with some of its tensors, or the digests of the tokenizer, in other ways."""
     file = directory / "lexicon.safetensors"
     tensors = {"translations": lexicon.translations, "frequent": lexicon.frequent, **changes}
+    tensors.pop("metadata", None)
     with safetensors.safe_open(file, framework="pt") as entries:
-        metadata = tensors.pop("metadata", entries.metadata())
+        metadata = {**entries.metadata(), **checksum(tensors)}
+    metadata = changes.get("metadata", metadata)
     file.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
 
 
@@ -381,15 +401,15 @@ def test_a_lexicon_is_added_to_a_model(own_directory, lexicon):
         ),
         (
             {"translations": torch.zeros(300, 4)},
-            r"`translations` must be a table of int32, but is float32 of the shape \[300, 4\]",
+            r"`translations` must be .*\[300, up to 300\], but is F32 of the shape \[300, 4\]",
         ),
         (
             {"frequent": torch.zeros(3, 1, dtype=torch.int32)},
-            r"`frequent` must be a list of int32, but is int32 of the shape \[3, 1\]",
+            r"`frequent` must be .* of the shape \[up to 300\], but is I32 of the shape \[3, 1\]",
         ),
         (
             {"translations": torch.zeros(299, 4, dtype=torch.int32)},
-            "must have a row for each of the 300 source pieces, but has 299",
+            r"of the shape \[300, up to 300\], but is I32 of the shape \[299, 4\]",
         ),
         (
             {"more": torch.zeros(1)},

@@ -6,7 +6,7 @@ import pytest
 
 from seq2seq import Translator
 from seq2seq.config import ModelConfig, Recipe, TokenizerConfig, TrainingConfig
-from seq2seq.data.corpus import load_corpus
+from seq2seq.data.loading import load_corpus
 from seq2seq.model_directory import load_model_directory
 from seq2seq.training.train import train
 
@@ -29,7 +29,7 @@ def directory(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_in_float32_the_text_does_not_depend_on_the_batch(recipe: Recipe, directory: Path) -> None:
-    sources = load_corpus(recipe).test.sources[:1000]
+    sources = load_corpus(recipe, directory / "cache").test.sources[:1000]
     translator = Translator.load(directory, precision="float32", threads=1)
     texts = {
         batch_size: [each.text for each in translator.translate(sources, batch_size=batch_size)]
@@ -44,7 +44,7 @@ def test_in_float32_the_text_does_not_depend_on_the_batch(recipe: Recipe, direct
 def test_shortlists_hold_the_translations_of_sentences_that_were_not_learnt(
     recipe: Recipe, directory: Path
 ) -> None:
-    test = load_corpus(recipe).test
+    test = load_corpus(recipe, directory / "cache").test
     loaded = load_model_directory(directory)
     assert loaded.lexicon is not None
     source_ids = loaded.tokenizers.source.encode_batch(test.sources)

@@ -258,6 +258,13 @@ def test_a_folder_with_translations_alone_is_scored_sentence_by_sentence(own, tm
     assert "Not in this run folder: alignments" in text
 
 
+def test_processes_are_counted_if_several_have_trained(own):
+    recipe = (own / "recipe.yaml").read_text("utf-8")
+    (own / "recipe.yaml").write_text(recipe.replace("devices: 1", "devices: 4"), "utf-8")
+    page = page_of(own, output=own / "report.html")
+    assert "on a quick processor, 2 threads, 4 processes." in page.text
+
+
 def test_a_model_without_attention_says_so(tmp_path):
     text = page_of(make_run(tmp_path / "fixed", attention="none"), output=None).text
     assert "A model without attention has no alignments to show." in text

@@ -7,7 +7,10 @@ import torch
 from tiny_translator import SOURCES, TARGETS, train_tiny
 
 from seq2seq import Recipe, Translator
+from seq2seq.batches import TooLongError
 from seq2seq.config import ConfigurationError
+from seq2seq.decoding.beam_search import beam_search
+from seq2seq.decoding.scoring import score_targets
 from seq2seq.decoding.shortlist import Lexicon
 from seq2seq.model_directory import load_model_directory
 from seq2seq.models.encoder_decoder import EncoderDecoder
@@ -285,6 +288,60 @@ def test_min_length_counts_pieces_without_the_end(translator):
     assert len(translator.translate(SOURCES[0], min_length=9).pieces) >= 10
 
 
+@pytest.fixture
+def small_memory(monkeypatch):
+    """A search that has memory for two sentences at once, or for as many pieces."""
+
+    def limit(num_sentences=2, num_pieces=10**9):
+        def search(step, state, *, max_lengths, **settings):
+            if len(max_lengths) > num_sentences or max(max_lengths) > num_pieces:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+            return beam_search(step, state, max_lengths=max_lengths, **settings)
+
+        given_back = []
+        monkeypatch.setattr("seq2seq.translator.beam_search", search)
+        monkeypatch.setattr("seq2seq.batches.give_back_memory", lambda: given_back.append(1))
+        return given_back
+
+    return limit
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_halved(translator, small_memory):
+    expected = [t.text for t in translator.translate([*SOURCES, ""])]
+    before = translator.batches.num_halved
+    given_back = small_memory()
+    assert [t.text for t in translator.translate([*SOURCES, ""])] == expected
+    assert [t.text for t in translator.stream([*SOURCES, ""])] == expected
+    assert translator.batches.num_halved - before == 8, "batches of 5, 5 and 2, twice"
+    assert len(given_back) == 8
+
+
+def test_a_sentence_that_does_not_fit_into_memory_is_named(short_sighted, small_memory):
+    in_two_parts, long = f"{SOURCES[10]} {SOURCES[9]}", "Hund" * 9
+    num_pieces = len(short_sighted.tokenizers.source.encode(long)) + 1
+    short_sighted.longest_source = num_pieces - 1
+    small_memory(num_pieces=2 * num_pieces + 9)
+    with pytest.raises(TooLongError) as caught:
+        short_sighted.translate([in_two_parts, long, SOURCES[2]], beam_size=4)
+    assert caught.value.index == 1
+    assert str(caught.value) == (
+        f"sentence 2 does not fit into memory: {num_pieces} pieces; give a smaller "
+        f"`search.beam_size`, or split it."
+    )
+
+
+def test_scoring_halves_batches_too(translator, monkeypatch):
+    expected = translator.score(SOURCES, TARGETS)
+
+    def score(step, state, targets, **settings):
+        if len(targets) > 3:
+            raise MemoryError
+        return score_targets(step, state, targets, **settings)
+
+    monkeypatch.setattr("seq2seq.translator.score_targets", score)
+    assert translator.score(SOURCES, TARGETS) == pytest.approx(expected, abs=1e-5)
+
+
 def test_stream_equals_translate_and_reads_one_window_at_a_time(translator):
     window = WINDOW_BATCHES * translator.recipe.search.batch_size
     taken = itertools.count()
@@ -293,6 +350,14 @@ def test_stream_equals_translate_and_reads_one_window_at_a_time(translator):
     first = [translation.text for translation in itertools.islice(stream, window + 1)]
     assert first == [TARGETS[index % len(TARGETS)] for index in range(window + 1)]
     assert next(taken) == 2 * window
+
+
+def test_long_sentences_end_a_window_of_a_stream(translator, monkeypatch):
+    monkeypatch.setattr("seq2seq.translator.WINDOW_CHARACTERS", len(SOURCES[0]) + 1)
+    taken = []
+    stream = translator.stream(taken.append(source) or source for source in SOURCES)
+    assert next(stream).text == TARGETS[0]
+    assert len(taken) == 2
 
 
 def test_stream_ends_with_its_input(translator):

@@ -1,5 +1,6 @@
 """Serves encoded batches to Lightning, and continues an epoch where a checkpoint left it."""
 
+import copy
 import dataclasses
 import functools
 from collections.abc import Iterator
@@ -13,8 +14,11 @@ from seq2seq.config import ConfigurationError, Recipe
 from seq2seq.data.batch import Batch
 from seq2seq.data.corpus import Corpus, CorpusReport
 from seq2seq.data.encoded import EncodedPairs, SampledPairs, encode_corpus
+from seq2seq.data.parallel import count_processes, in_order
 from seq2seq.data.sampler import TokenBatchSampler
-from seq2seq.data.sentences import split_sentences
+from seq2seq.data.sentences import count_sentences
+from seq2seq.data.stored import StoredSentences
+from seq2seq.data.tables import in_chunks
 from seq2seq.data.tokenizer import Tokenizers
 
 # Pieces of a source or target, where `corpus.max_length` says nothing; characters and bytes are
@@ -85,9 +89,16 @@ class TranslationDataModule(lightning.LightningDataModule):
         self.tokenizers = tokenizers
         self.recipe = recipe
         self.cache_dir = Path(cache_dir)
+        self._rank, self._world_size = 0, 1
         self.reports: dict[str, CorpusReport] = dict(corpus.reports)
         """Reports of the corpus; after `setup` also the pairs that were too long."""
         self._encoded: tuple[EncodedPairs, EncodedPairs] | None = None
+
+    def for_process(self, rank: int, world_size: int) -> "TranslationDataModule":
+        """The same data, served to one of several processes."""
+        other = copy.copy(self)
+        other._rank, other._world_size = rank, world_size
+        return other
 
     def prepare_data(self) -> None:
         """Fills the cache, in one process only."""
@@ -121,9 +132,27 @@ class TranslationDataModule(lightning.LightningDataModule):
     @functools.cached_property
     def sentences_per_source(self) -> int:
         """Sentences of a training source at most, but for the hundredth with the most."""
-        language = self.recipe.source_language
-        counts = [len(split_sentences(source, language)) for source in self.corpus.train.sources]
-        return int(np.percentile(counts, 99, method="inverted_cdf"))
+        chunks = in_chunks((source, "") for source in self.corpus.train.sources)
+        work = functools.partial(count_sentences, language=self.recipe.source_language)
+        counts = in_order(work, (chunk.sources for chunk in chunks), self._processes)
+        all_counts = np.concatenate([np.array(part, np.int32) for part in counts])
+        return int(np.percentile(all_counts, 99, method="inverted_cdf"))
+
+    @property
+    def _processes(self) -> int:
+        return count_processes(self.recipe.training.threads)
+
+    def move(self, cache_dir: Path) -> None:
+        """Says where the folder of text and ids is now, for the processes that get them by place.
+
+        Files that are open already stay so, wherever they are moved.
+        """
+        self.cache_dir = cache_dir
+        for side in (self.corpus.train.sources, self.corpus.train.targets):
+            if isinstance(side, StoredSentences):
+                side.move(cache_dir)
+        for encoded in self._encode():
+            encoded.path = cache_dir / encoded.path.name
 
     def _encode(self) -> tuple[EncodedPairs, EncodedPairs]:
         if self._encoded is None:
@@ -131,7 +160,12 @@ class TranslationDataModule(lightning.LightningDataModule):
                 self.recipe.tokenizer.kind, _LONGEST_IN_PIECES
             )
             train = encode_corpus(
-                self.corpus.train, self.tokenizers, self.cache_dir, max_length=longest, name="train"
+                self.corpus.train,
+                self.tokenizers,
+                self.cache_dir,
+                max_length=longest,
+                name="train",
+                processes=self._processes,
             )
             if not len(train):
                 raise ConfigurationError(
@@ -146,9 +180,8 @@ class TranslationDataModule(lightning.LightningDataModule):
                     len(train.too_long),
                     ((pairs.sources[row], pairs.targets[row]) for row in train.too_long),
                 )
-                too_long = set(train.too_long)
                 kept_parts = {
-                    name: len(set(rows) - too_long)
+                    name: int(np.diff(np.searchsorted(train.rows, [rows.start, rows.stop]))[0])
                     for name, rows in self.corpus.parts.get("train", {}).items()
                 }
                 self.reports["train"] = dataclasses.replace(
@@ -166,8 +199,8 @@ class TranslationDataModule(lightning.LightningDataModule):
             self.recipe.training.batch_tokens,
             seed=self.recipe.training.seed,
             shuffle=shuffle,
-            rank=self.trainer.global_rank if self.trainer else 0,
-            world_size=self.trainer.world_size if self.trainer else 1,
+            rank=self._rank,
+            world_size=self._world_size,
         )
         return BatchLoader(pairs, sampler, sampled)
 
@@ -176,7 +209,8 @@ def describe(sampler: TokenBatchSampler) -> str:
     """One line on the batches of an epoch: their number, size and share of padding."""
     source, target = sampler.padding_shares()
     return (
-        f"{len(sampler.source_lengths):,} training pairs in {len(sampler):,} batches of up to "
+        f"{len(sampler.source_lengths):,} training pairs in "
+        f"{len(sampler) * sampler.world_size:,} batches of up to "
         f"{sampler.batch_tokens:,} pieces; padding: {source:.1%} of the source, "
         f"{target:.1%} of the target"
     )

@@ -5,77 +5,70 @@ work in the order of that table, each on what those before it have left.
 """
 
 import functools
-import statistics
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from seq2seq.config import ConfigurationError, FilterConfig
+from seq2seq.data.digests import PairNumbers, is_first, joined
 from seq2seq.languages import base_language
 
 Languages = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Filter:
-    """One reason to leave pairs out."""
+class NumberFilter:
+    """One reason to leave pairs out, found without their text, so that it may look at all."""
 
     reason: str
     """What the pairs left out are, as in "12 pairs ..."; {} stands for the setting."""
+    keep: Callable[[PairNumbers, Any], np.ndarray]
+    """Maps what is known of all pairs, and the setting, to True for each pair that stays."""
+
+
+@dataclass(frozen=True)
+class TextFilter:
+    """One reason to leave a pair out that its text tells, whatever the others are."""
+
+    reason: str
+    """As above."""
     keep: Callable[[Sequence[str], Sequence[str], Any, Languages], list[bool]]
     """Maps sources, targets, setting and languages to True for each pair that stays."""
 
 
-def active_filters(config: FilterConfig) -> Iterator[tuple[Filter, Any]]:
-    """The filters that a recipe asks for, in their order, and their settings."""
-    for name, filter_ in FILTERS.items():
+def active_filters(config: FilterConfig) -> Iterator[tuple[str, Any]]:
+    """The keys of the filters that a recipe asks for, in their order, and their settings."""
+    for name in FILTERS:
         setting = getattr(config, name)
         if setting is not None and setting is not False:
-            yield filter_, setting
+            yield name, setting
 
 
-def folded(sentence: str) -> str:
-    """What sentences have in common that differ in case, width or white space only."""
-    return " ".join(unicodedata.normalize("NFKC", sentence).casefold().split())
-
-
-def short_enough(
-    sources: Sequence[str], targets: Sequence[str], most: int, _: Languages
-) -> list[bool]:
+def short_enough(pairs: PairNumbers, most: int) -> np.ndarray:
     """Both sides have at most so many characters."""
-    return [max(len(s), len(t)) <= most for s, t in zip(sources, targets, strict=True)]
+    return np.maximum(pairs.source_lengths, pairs.target_lengths) <= most
 
 
-def different_sides(
-    sources: Sequence[str], targets: Sequence[str], _: bool, __: Languages
-) -> list[bool]:
+def different_sides(pairs: PairNumbers, _: bool) -> np.ndarray:
     """The sides are not the same text."""
-    return [folded(s) != folded(t) for s, t in zip(sources, targets, strict=True)]
+    return pairs.source_digests != pairs.target_digests
 
 
-def first_of_its_kind(
-    sources: Sequence[str], targets: Sequence[str], _: bool, __: Languages
-) -> list[bool]:
+def first_of_its_kind(pairs: PairNumbers, _: bool) -> np.ndarray:
     """The pair does not stand further up already."""
-    seen: set[tuple[str, str]] = set()
-    keep = []
-    for source, target in zip(sources, targets, strict=True):
-        pair = (folded(source), folded(target))
-        keep.append(pair not in seen)
-        seen.add(pair)
-    return keep
+    return is_first(joined(pairs.source_digests, pairs.target_digests))
 
 
-def usual_ratio(
-    sources: Sequence[str], targets: Sequence[str], factor: float, _: Languages
-) -> list[bool]:
+def usual_ratio(pairs: PairNumbers, factor: float) -> np.ndarray:
     """Target over source characters is near its median, which few bad pairs cannot move."""
-    ratios = [len(t) / len(s) for s, t in zip(sources, targets, strict=True)]
-    if not ratios:
-        return []
-    usual = statistics.median(ratios)
-    return [usual / factor <= ratio <= usual * factor for ratio in ratios]
+    ratios = pairs.target_lengths / pairs.source_lengths
+    if not len(ratios):
+        return np.zeros(0, bool)
+    usual = np.median(ratios)
+    return (usual / factor <= ratios) & (ratios <= usual * factor)
 
 
 def in_own_script(
@@ -128,13 +121,15 @@ def in_own_language(
     return keep
 
 
-FILTERS = {
-    "max_characters": Filter("longer than {:,} characters", short_enough),
-    "identical": Filter("with the same text on both sides", different_sides),
-    "duplicates": Filter("that stand in the corpus already", first_of_its_kind),
-    "max_ratio": Filter("with lengths more than {:g} times off the usual ratio", usual_ratio),
-    "script": Filter("with less than {:.0%} of letters in the script of the side", in_own_script),
-    "language": Filter("in another language", in_own_language),
+FILTERS: dict[str, NumberFilter | TextFilter] = {
+    "max_characters": NumberFilter("longer than {:,} characters", short_enough),
+    "identical": NumberFilter("with the same text on both sides", different_sides),
+    "duplicates": NumberFilter("that stand in the corpus already", first_of_its_kind),
+    "max_ratio": NumberFilter("with lengths more than {:g} times off the usual ratio", usual_ratio),
+    "script": TextFilter(
+        "with less than {:.0%} of letters in the script of the side", in_own_script
+    ),
+    "language": TextFilter("in another language", in_own_language),
 }
 
 # The first words of the Unicode names of letters, and the languages that are written with them.
@@ -193,6 +188,7 @@ def _script_share(sentence: str, own: set[str]) -> float:
     return sum(script_of(letter) in own for letter in letters) / len(letters)
 
 
+@functools.cache
 def _language_identifier() -> Any:
     try:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier

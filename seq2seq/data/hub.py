@@ -13,27 +13,35 @@ from itertools import islice
 from typing import Any
 
 from seq2seq.config import ConfigurationError, CorpusConfig, shown
-from seq2seq.data.readers import Columns, Sides, reason_of, sides_of_rows, wanted_columns
+from seq2seq.data.tables import (
+    Chunk,
+    Columns,
+    in_chunks,
+    pairs_of_rows,
+    reason_of,
+    wanted_columns,
+)
 
-_BATCH_ROWS = 1000
+_BATCH_ROWS = 100  # rows may be long
 _DEV_SPLITS = (CorpusConfig.dev_split, "dev", "valid", "val")
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
 class HubSets:
-    """What was read of a data set."""
+    """What is to be read of a data set."""
 
-    sets: dict[str, Sides]
-    """Sides of train, and of dev and test if they are there."""
+    sets: dict[str, Iterator[Chunk]]
+    """Pairs of train, and of dev and test if they are there."""
     splits: dict[str, str]
     """The split that each set was read from."""
     commit: str | None
     """None for a local folder."""
 
 
-def read_hub(config: CorpusConfig, columns: Columns) -> HubSets:
-    """Reads the sets of a data set.
+@contextmanager
+def open_hub(config: CorpusConfig, columns: Columns) -> Iterator[HubSets]:
+    """Opens the sets of a data set, to be read while it is open.
 
     A development or test set that was not asked for by name may be missing, and the development
     set may have another of its usual names.
@@ -42,13 +50,13 @@ def read_hub(config: CorpusConfig, columns: Columns) -> HubSets:
         ConfigurationError: If the data set cannot be loaded, or has no such split or column.
     """
     with _quiet():
-        return _read(config, columns)
+        yield _open(config, columns)
 
 
-def _read(config: CorpusConfig, columns: Columns) -> HubSets:
+def _open(config: CorpusConfig, columns: Columns) -> HubSets:
     commit = _find_commit(config)
     data = _load(config, commit)
-    sets: dict[str, Sides] = {}
+    sets: dict[str, Iterator[Chunk]] = {}
     splits: dict[str, str] = {}
     for name in ("train", "dev", "test"):
         split = getattr(config, f"{name}_split")
@@ -64,7 +72,7 @@ def _read(config: CorpusConfig, columns: Columns) -> HubSets:
                 f"but is {shown(split)}."
             )
         most = config.max_pairs if name == "train" else None
-        sets[name] = _sides(rows, columns, most, where=f"split {shown(split)} of {config.hub}")
+        sets[name] = _chunks(rows, columns, most, where=f"split {shown(split)} of {config.hub}")
         splits[name] = split
     return HubSets(sets, splits, commit)
 
@@ -128,12 +136,12 @@ def _rows_of_split(
     return _load(config, commit, split=split, field=field)
 
 
-def _sides(rows: Any, columns: Columns, most: int | None, *, where: str) -> Sides:
-    if rows.features is not None:
-        names = wanted_columns(rows.features.arrow_schema, columns, where=where)
-        rows = rows.select_columns(names)  # decodes and reads nothing else
+def _chunks(rows: Any, columns: Columns, most: int | None, *, where: str) -> Iterator[Chunk]:
     try:
-        return sides_of_rows(islice(_each_row(rows), most), columns, where=where)
+        if rows.features is not None:
+            names = wanted_columns(rows.features.arrow_schema, columns, where=where)
+            rows = rows.select_columns(names)  # decodes and reads nothing else
+        yield from in_chunks(pairs_of_rows(islice(_each_row(rows), most), columns, where=where))
     except ConfigurationError:
         raise
     except Exception as error:

@@ -43,8 +43,9 @@ class TokenBatchSampler:
             )
         if not 0 <= rank < world_size:
             raise ValueError(f"`rank` must be in [0, {world_size}), but is {rank}.")
-        self.source_lengths = np.asarray(source_lengths, dtype=np.int64) + 1
-        self.target_lengths = np.asarray(target_lengths, dtype=np.int64) + 1
+        # Those of a large corpus are mapped files, of which there is to be no copy.
+        self.source_lengths = np.asarray(source_lengths, dtype=np.int32)
+        self.target_lengths = np.asarray(target_lengths, dtype=np.int32)
         if self.source_lengths.shape != self.target_lengths.shape:
             raise ValueError(
                 f"`source_lengths` and `target_lengths` must be equally long, but have "
@@ -60,7 +61,10 @@ class TokenBatchSampler:
         """Batches of this epoch that were handed out."""
         self._resuming = False
         # Costs decide where batches end, and their order is the same in every epoch.
-        costs = np.sort(np.maximum(self.source_lengths, self.target_lengths))
+        costs = np.maximum(self.source_lengths, self.target_lengths)
+        costs.sort()
+        costs += 1  # the end symbol
+        self._costs = np.unique(costs)
         self._bounds = _split_to_multiple(_budget_bounds(costs, batch_tokens), world_size)
 
     def __len__(self) -> int:
@@ -128,31 +132,42 @@ class TokenBatchSampler:
             "seed": self.seed,
             "number of processes": self.world_size,
             "number of pairs": len(self.source_lengths),
-            "number of source pieces": int(self.source_lengths.sum()),
-            "number of target pieces": int(self.target_lengths.sum()),
+            "number of source pieces": int(self.source_lengths.sum()) + len(self.source_lengths),
+            "number of target pieces": int(self.target_lengths.sum()) + len(self.source_lengths),
         }
 
     def _all_batches(self) -> list[np.ndarray]:
-        longer = np.maximum(self.source_lengths, self.target_lengths)
-        difference = (self.source_lengths - self.target_lengths).astype(np.float64)
-        ties = np.arange(len(longer))
+        num_pairs = len(self.source_lengths)
+        difference = np.subtract(self.source_lengths, self.target_lengths, dtype=np.float64)
+        ties = None
         if self.shuffle:
             generator = np.random.default_rng([self.seed, self.epoch, 0])
             # Noise beside the longer side moves pairs between batches, never the batches' bounds.
-            difference += generator.uniform(0, _NOISE, len(longer))
-            ties = generator.permutation(len(longer))
-        # Every other length is sorted downwards, so that neighbours are alike on both sides.
-        difference = np.where(longer % 2, difference, -difference)
-        order = np.lexsort((ties, difference, longer))
-        return np.split(order, self._bounds[1:-1]) if len(order) else []
+            for start in range(0, num_pairs, _AT_ONCE):
+                part = difference[start : start + _AT_ONCE]
+                part += generator.uniform(0, _NOISE, len(part))
+            ties = generator.permutation(np.arange(num_pairs, dtype=np.int32))
+        costs = np.maximum(self.source_lengths, self.target_lengths)
+        costs += 1
+        order = np.empty(num_pairs, np.int32)
+        start = 0
+        for cost in self._costs:
+            pairs = np.flatnonzero(costs == cost)
+            # Every other length is sorted downwards, so that neighbours are alike on both sides.
+            keys = difference[pairs] if cost % 2 else -difference[pairs]
+            ranks = np.arange(len(pairs)) if ties is None else ties[pairs]
+            order[start : start + len(pairs)] = pairs[np.lexsort((ranks, keys))]
+            start += len(pairs)
+        return np.split(order, self._bounds[1:-1]) if num_pairs else []
 
 
+_AT_ONCE = 100_000  # numbers drawn, which are those of one draw of all
 _NOISE = 2.0  # pieces; more of it mixes batches better and pads more
 
 
 def _padding_share(batches: list[np.ndarray], lengths: np.ndarray) -> float:
-    padded = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
-    return 1 - int(lengths.sum()) / padded if padded else 0.0
+    padded = sum(len(batch) * (int(lengths[batch].max()) + 1) for batch in batches)
+    return 1 - (int(lengths.sum()) + len(lengths)) / padded if padded else 0.0
 
 
 def _budget_bounds(costs: np.ndarray, batch_tokens: int) -> np.ndarray:

@@ -27,6 +27,11 @@ def split_sentences(text: str, language: str) -> list[str]:
     return [*sentences, text[start:]]
 
 
+def count_sentences(texts: Sequence[str], language: str) -> list[int]:
+    """How many sentences each text has."""
+    return [len(split_sentences(text, language)) for text in texts]
+
+
 def split_clauses(text: str) -> list[str]:
     """The parts of a text between commas, each with its comma; joined they are the text."""
     return _CLAUSE.findall(text)

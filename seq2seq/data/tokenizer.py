@@ -4,17 +4,17 @@ To add a kind of tokenizer: a line of `TOKENIZERS`.
 """
 
 import dataclasses
+import functools
 import io
-import random
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import sentencepiece
 
 from seq2seq.config import (
@@ -26,8 +26,12 @@ from seq2seq.config import (
     TokenizerConfig,
     choose,
 )
-from seq2seq.data.corpus import CONTROL, Pairs
+from seq2seq.data.cleaning import CONTROL
+from seq2seq.data.corpus import Pairs
+from seq2seq.data.parallel import in_other_process
+from seq2seq.reading import check_file
 
+MOST_MODEL_BYTES = 100_000_000  # of a serialised model, far above those of a million pieces
 # Kinds of tokenizer and the settings of SentencePiece's trainer that make them.
 TOKENIZERS: dict[str, dict[str, Any]] = {
     "unigram": {"model_type": "unigram"},
@@ -64,14 +68,17 @@ class Tokenizer:
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(model)
-        except (RuntimeError, TypeError) as error:
+            # Pieces and what stands for the unknown one may be no UTF-8 in a damaged model.
+            self._processor.id_to_piece(list(range(self._processor.vocab_size())))
+            self._processor.decode([UNKNOWN_ID])
+        except (RuntimeError, TypeError, IndexError, UnicodeDecodeError) as error:
             raise ConfigurationError("The tokenizer is not a SentencePiece model.") from error
         _check_conventions(self._processor)
 
     @classmethod
     def train(
         cls,
-        sentences: Iterable[str],
+        sentences: Sequence[str],
         config: TokenizerConfig,
         *,
         field: str = "tokenizer",
@@ -80,15 +87,17 @@ class Tokenizer:
         """Trains a model in memory; the same sentences and settings give the same model.
 
         Args:
-            sentences: Text to learn from; of more than two million, two million drawn by seed.
+            sentences: Text to learn from; of more than half a million sentences, or 14 million
+                characters, so many drawn by seed.
             field: Name of `config` in error messages.
 
         Raises:
             ConfigurationError: If the vocabulary does not fit the text; says what size does. Or
                 if a byte model is asked to do without byte pieces.
         """
+        sentences = _draw([sentences], seed)
         if config.vocabulary_size is None:
-            return cls._train_fitting(list(sentences), config, field=field, seed=seed)
+            return cls._train_fitting(sentences, config, field=field, seed=seed)
         settings = choose(TOKENIZERS, config.kind, field=f"{field}.kind")
         if config.kind == "byte" and not config.byte_fallback:
             raise ConfigurationError(
@@ -97,32 +106,22 @@ class Tokenizer:
         prepared = [text for text in map(_prepare, sentences) if text.strip()]
         if not prepared:
             raise ConfigurationError(f"`{field}` needs text to learn from, but there is none.")
-        if len(prepared) > _MOST_SENTENCES:
-            prepared = random.Random(seed).sample(prepared, _MOST_SENTENCES)
         if config.kind == "byte":
             prepared = [" "]
-        model = io.BytesIO()
+        settings = {
+            "vocab_size": config.vocabulary_size,
+            "character_coverage": config.character_coverage,
+            "byte_fallback": config.byte_fallback,
+            "max_sentence_length": max(10, max(len(text.encode()) for text in prepared) + 1),
+            **settings,
+        }
+        work = functools.partial(_run_trainer, settings=settings)
+        is_large = sum(map(len, prepared)) > _MOST_CHARACTERS_HERE
         try:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(prepared),
-                model_writer=model,
-                vocab_size=config.vocabulary_size,
-                character_coverage=config.character_coverage,
-                byte_fallback=config.byte_fallback,
-                pad_id=PAD_ID,
-                unk_id=UNKNOWN_ID,
-                bos_id=BOS_ID,
-                eos_id=EOS_ID,
-                normalization_rule_name="identity",
-                remove_extra_whitespaces=False,
-                max_sentence_length=max(10, max(len(text.encode()) for text in prepared) + 1),
-                num_threads=_TRAINING_THREADS,
-                minloglevel=2,
-                **{"unk_surface": "\u2047", **settings},
-            )
+            model = in_other_process(work, prepared) if is_large else work(prepared)
         except RuntimeError as error:
             raise _training_error(str(error), config, field) from error
-        tokenizer = cls(model.getvalue())
+        tokenizer = cls(model)
         if tokenizer.vocabulary_size < config.vocabulary_size:  # of characters there are no more
             raise _too_large(config, field, tokenizer.vocabulary_size)
         return tokenizer
@@ -153,6 +152,7 @@ class Tokenizer:
             ConfigurationError: If the file is no model of this toolkit.
         """
         try:
+            check_file(Path(path), most_bytes=MOST_MODEL_BYTES)
             return cls(Path(path).read_bytes())
         except FileNotFoundError as error:
             raise FileNotFoundError(
@@ -252,6 +252,15 @@ class Tokenizers:
         return self.source is self.target
 
 
+def are_draws_repeatable() -> bool:
+    """Whether a seed gives the same sampled segmentations in every process.
+
+    From version 0.2.2 on SentencePiece mixes noise of the system into it.
+    """
+    version = tuple(int(part) for part in re.findall(r"\d+", sentencepiece.__version__)[:3])
+    return version < (0, 2, 2)
+
+
 def train_tokenizers(
     pairs: Pairs,
     config: TokenizerConfig,
@@ -261,7 +270,8 @@ def train_tokenizers(
 ) -> Tokenizers:
     """Trains one tokenizer on both sides together, or one on each as `config.shared` says."""
     if config.shared:
-        both = Tokenizer.train(chain(pairs.sources, pairs.targets), config, field=field, seed=seed)
+        sentences = _draw([pairs.sources, pairs.targets], seed)
+        both = Tokenizer.train(sentences, config, field=field, seed=seed)
         return Tokenizers(both, both)
     return Tokenizers(
         Tokenizer.train(pairs.sources, config, field=field, seed=seed),
@@ -269,7 +279,10 @@ def train_tokenizers(
     )
 
 
-_MOST_SENTENCES = 2_000_000
+# SentencePiece's trainer takes about 20 bytes for a character and 150 for a sentence.
+_MOST_SENTENCES, _MOST_CHARACTERS = 500_000, 14_000_000
+_LOOKED_AT = 10_000  # sentences, for their mean length
+_MOST_CHARACTERS_HERE = 5_000_000  # of more, another process is to have the memory
 # A chosen vocabulary: the byte pieces and one more piece for every few sentences, so that each is
 # seen often enough to be learnt; 8,000 is what small corpora of 29,000 pairs and more do well with.
 _SMALLEST_CHOICE, _LARGEST_CHOICE, _SENTENCES_PER_PIECE = 300, 8000, 6
@@ -284,6 +297,55 @@ _TO_ESCAPE = re.compile(f"[{_SPACE_MARK}{_ESCAPE}]")
 _UNESCAPE = {f"{_ESCAPE}\ue001": _SPACE_MARK, f"{_ESCAPE}\ue002": _ESCAPE}
 _ESCAPED = re.compile("|".join(_UNESCAPE))
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _run_trainer(sentences: list[str], settings: dict[str, Any]) -> bytes:
+    """A serialised model of SentencePiece, with the conventions of this toolkit."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(sentences),
+        model_writer=model,
+        pad_id=PAD_ID,
+        unk_id=UNKNOWN_ID,
+        bos_id=BOS_ID,
+        eos_id=EOS_ID,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        num_threads=_TRAINING_THREADS,
+        minloglevel=2,
+        **{"unk_surface": "\u2047", **settings},
+    )
+    return model.getvalue()
+
+
+def _draw(sides: Sequence[Sequence[str]], seed: int) -> list[str]:
+    """All sentences, or as many as are learnt from, spread evenly."""
+    total = sum(len(side) for side in sides)
+    most = _MOST_SENTENCES
+    if total <= most:
+        sentences = [sentence for side in sides for sentence in side]
+        mean = sum(map(len, sentences)) / max(total, 1)
+    else:
+        looked_at = _pick(sides, _spread(total, _LOOKED_AT, seed))
+        mean = sum(map(len, looked_at)) / len(looked_at)
+    most = min(most, int(_MOST_CHARACTERS / max(mean, 1)))
+    return sentences if total <= most else _pick(sides, _spread(total, most, seed))
+
+
+def _pick(sides: Sequence[Sequence[str]], numbers: np.ndarray) -> list[str]:
+    """The sentences with these numbers, ascending, if all sides are counted through."""
+    picked: list[str] = []
+    for side in sides:
+        picked += [side[number] for number in numbers[numbers < len(side)].tolist()]
+        numbers = numbers[numbers >= len(side)] - len(side)
+    return picked
+
+
+def _spread(total: int, most: int, seed: int) -> np.ndarray:
+    """Ascending numbers below `total`: one at random of each of `most` equal parts, or all."""
+    if total <= most:
+        return np.arange(total)
+    return ((np.arange(most) + np.random.default_rng(seed).random(most)) * total / most).astype(int)
 
 
 def _prepare(sentence: str) -> str:

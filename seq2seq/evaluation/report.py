@@ -175,7 +175,8 @@ def _hardware(run: RunRecord) -> str:
     if not hardware:
         return ""
     used = f", {threads} thread{'s' if threads != 1 else ''}" if threads else ""
-    return f" on {hardware}{used}"
+    processes = run.settings["training.devices"]
+    return f" on {hardware}{used}" + (f", {processes} processes" if processes > 1 else "")
 
 
 def _facts(run: RunRecord) -> list[tuple[str, str, str]]:

@@ -173,6 +173,10 @@ def weights(run: RunRecord) -> str | None:
 
 def number(value: Any) -> float | None:
     """The value if it is a finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        converted = float(value)
+    except OverflowError:  # of hundreds of digits
+        return None
+    return converted if math.isfinite(converted) else None

@@ -1,11 +1,8 @@
 """What happens between the steps of training: evaluation, checkpoints and limits."""
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -14,18 +11,14 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from seq2seq.config import TrainingConfig
 from seq2seq.data.datamodule import BatchLoader
-from seq2seq.exits import INTERRUPTED
-from seq2seq.files import replacing
+from seq2seq.files import explain_write_error
 from seq2seq.training.checkpoints import LAST_FILE, BestWeights
 from seq2seq.training.development import Development
-from seq2seq.training.module import TrainingError, TranslationModule
+from seq2seq.training.errors import TrainingError, TrainingInterrupted
+from seq2seq.training.logs import say
+from seq2seq.training.module import TranslationModule
 from seq2seq.training.schedule import Schedule
-
-
-class TrainingInterrupted(TrainingError):
-    """Somebody asked training to stop; a checkpoint has been saved."""
-
-    exit_code = INTERRUPTED
+from seq2seq.training.world import World
 
 
 @dataclass(frozen=True)
@@ -104,6 +97,7 @@ class Evaluation(StepCallback):
     """Evaluates the development set, ranks the weights, and ends training when it is time.
 
     Args:
+        world: The processes that must agree on the end.
         report: Takes each evaluation's entry of `history` and its translations.
     """
 
@@ -115,6 +109,7 @@ class Evaluation(StepCallback):
         best: BestWeights,
         clock: Clock,
         plan: Plan,
+        world: World,
         report: Callable[[dict[str, Any], list[str]], None],
     ) -> None:
         super().__init__()
@@ -125,6 +120,7 @@ class Evaluation(StepCallback):
         self.best = best
         self._clock = clock
         self._plan = plan
+        self._world = world
         self._report = report
 
     @property
@@ -132,12 +128,6 @@ class Evaluation(StepCallback):
         """Whether the last evaluations brought no improvement."""
         best = max(range(len(self.history)), key=lambda i: self.history[i]["value"], default=0)
         return len(self.history) - 1 - best >= self._config.patience
-
-    @property
-    def out_of_time(self) -> bool:
-        """Whether `training.max_minutes` have passed."""
-        limit = self._config.max_minutes
-        return limit is not None and self._clock.seconds >= 60 * limit
 
     @property
     def ended(self) -> str:
@@ -154,13 +144,13 @@ class Evaluation(StepCallback):
         super().on_train_start(trainer, pl_module)
         at_end = trainer.global_step >= self._plan.total_steps
         trainer.should_stop = bool(self.history) and (
-            at_end or self.out_of_patience or self.out_of_time
+            at_end or self.out_of_patience or self._is_out_of_time()
         )
 
     def on_step(self, trainer: Trainer, module: TranslationModule) -> None:
         """Evaluates if it is time."""
         step = trainer.global_step
-        last = step == self._plan.total_steps or self.out_of_time
+        last = step == self._plan.total_steps or self._is_out_of_time()
         if last or step % self._plan.steps_between_evaluations == 0:
             self._evaluate(trainer, module)
             trainer.should_stop = last or self.out_of_patience
@@ -172,8 +162,15 @@ class Evaluation(StepCallback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes back what a checkpoint kept."""
         self.history = state_dict["history"]
-        ranking = [tuple(entry) for entry in state_dict["ranking"]]
-        self.best.ranking = ranking[: self.best.capacity]  # which may be lower than before
+        self.best.restore((value, step) for value, step in state_dict["ranking"])
+
+    def _is_out_of_time(self) -> bool:
+        """Whether `training.max_minutes` have passed by the clock of the first process."""
+        limit = self._config.max_minutes
+        if limit is None:
+            return False
+        (is_out,) = self._world.any(self._world.is_first and self._clock.seconds >= 60 * limit)
+        return is_out
 
     def _evaluate(self, trainer: Trainer, module: TranslationModule) -> None:
         module.close_window()
@@ -214,19 +211,28 @@ class LastCheckpoint(StepCallback):
     Must stand behind the callbacks whose state it saves.
 
     Args:
-        best: Told to delete what the saved ranking no longer needs.
+        best: Saved with each checkpoint, and told to delete what that no longer needs.
+        world: The processes that must agree when to save; the first one does.
     """
 
     def __init__(
-        self, folder: Path, minutes: float, *, best: BestWeights, evaluation: Evaluation
+        self,
+        folder: Path,
+        minutes: float,
+        *,
+        best: BestWeights,
+        evaluation: Evaluation,
+        world: World,
     ) -> None:
         super().__init__()
         self._path = folder / LAST_FILE
         self._seconds = 60 * minutes
         self._best = best
         self._evaluation = evaluation
+        self._world = world
         self._num_evaluations = 0
         self._saved = time.monotonic()
+        self._saved_step = 0
         self._interrupted = False
 
     def interrupt(self, *signal_and_frame: Any) -> None:
@@ -237,6 +243,7 @@ class LastCheckpoint(StepCallback):
         """Starts the clock."""
         super().on_train_start(trainer, pl_module)
         self._saved = time.monotonic()
+        self._saved_step = trainer.global_step
         self._num_evaluations = len(self._evaluation.history)
 
     def on_step(self, trainer: Trainer, module: TranslationModule) -> None:
@@ -256,40 +263,51 @@ class LastCheckpoint(StepCallback):
 
     def _save_if_due(self, trainer: Trainer, module: TranslationModule) -> None:
         evaluated = len(self._evaluation.history) > self._num_evaluations
-        due = time.monotonic() - self._saved >= self._seconds
-        if due or evaluated or trainer.should_stop or self._interrupted:
-            module.close_window()
-            for logger in trainer.loggers:
-                logger.save()
-            with replacing(self._path) as (part,):
-                trainer.save_checkpoint(part)
-            self._best.prune()
-            self._num_evaluations = len(self._evaluation.history)
-            self._saved = time.monotonic()
-        if self._interrupted:
+        is_time = time.monotonic() - self._saved >= self._seconds
+        due, interrupted = self._world.any(self._world.is_first and is_time, self._interrupted)
+        if due or evaluated or trainer.should_stop or interrupted:
+            self._save(trainer, module, is_last=trainer.should_stop or interrupted)
+        if interrupted:
             raise TrainingInterrupted(
                 f"Interrupted in epoch {trainer.current_epoch + 1} after {trainer.global_step} "
                 f"steps; `--resume` continues there."
             )
 
+    def _save(self, trainer: Trainer, module: TranslationModule, *, is_last: bool) -> None:
+        """Saves; what cannot be written now is tried again when it is next time.
 
-@contextmanager
-def handle_signals(handler: Callable[..., None]) -> Iterator[None]:
-    """Lets `handler` hear the first Ctrl+C or request to end; the second works as ever."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only there may signals be handled
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = {number: signal.getsignal(number) for number in numbers}
+        Raises:
+            TrainingError: If it cannot be written and there is no next time.
+        """
+        module.close_window()
+        # Nobody may go on while the first process writes.
+        problem = self._world.gather(self._write(trainer) if self._world.is_first else None)[0]
+        self._num_evaluations = len(self._evaluation.history)
+        self._saved = time.monotonic()
+        if problem is None:
+            self._saved_step = trainer.global_step
+        elif is_last:
+            raise TrainingError(
+                f"{problem}, then `--resume` continues after step {self._saved_step:,}."
+            )
+        elif self._world.is_first:
+            say(
+                f"{problem}; training goes on and will try again, but the last checkpoint is that "
+                f"of step {self._saved_step:,}."
+            )
 
-    def handle_once(number: int, frame: Any) -> None:
-        signal.signal(number, previous[signal.Signals(number)])
-        handler()
+    def _write(self, trainer: Trainer) -> str | None:
+        """Writes all that belongs to a checkpoint.
 
-    for number in numbers:
-        signal.signal(number, handle_once)
-    try:
-        yield
-    finally:
-        for number, old in previous.items():
-            signal.signal(number, old)
+        Returns:
+            What kept it from that, without full stop, and None if nothing did.
+        """
+        try:
+            for logger in trainer.loggers:
+                logger.save()
+            self._best.save()
+            trainer.save_checkpoint(self._path)
+            self._best.prune()
+        except OSError as error:
+            return explain_write_error(error, self._path)
+        return None

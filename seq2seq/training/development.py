@@ -1,20 +1,21 @@
 """How good a network is on the development set: its loss, its translations and their scores."""
 
+import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from seq2seq.config import Recipe
 from seq2seq.data.batch import Batch
-from seq2seq.data.corpus import Pairs
-from seq2seq.data.tokenizer import Tokenizers
+from seq2seq.data.datamodule import TranslationDataModule
 from seq2seq.evaluation.metrics import Score, measure
 from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.training.errors import TrainingError
 from seq2seq.training.hardware import Hardware
-from seq2seq.training.module import TrainingError
+from seq2seq.training.world import World
 from seq2seq.translator import Translator
 
 SENTENCES_PER_BATCH = 128
@@ -40,39 +41,38 @@ class DevelopmentScores:
         return MONITORS[monitor] * numbers[monitor]
 
 
+class _Share(NamedTuple):
+    """What one process found in its share of the set."""
+
+    nll: float
+    pieces: int
+    translations: list[str]
+
+
 class Development:
     """The development set, ready to be evaluated again and again.
 
     Args:
-        pairs: All pairs; `training.dev_sentences` of them are translated.
-        batches: All pairs as batches, for the loss.
-        longest_source: Pieces of the longest training source; see `Translator`.
-        sentences_per_source: Sentences that training sources usually have at most, likewise.
+        data: All pairs count for the loss; `training.dev_sentences` of them are translated.
+        world: The processes that share the work.
     """
 
     def __init__(
-        self,
-        pairs: Pairs,
-        batches: Iterable[Batch],
-        *,
-        tokenizers: Tokenizers,
-        recipe: Recipe,
-        hardware: Hardware,
-        longest_source: int | None = None,
-        sentences_per_source: int | None = None,
+        self, data: TranslationDataModule, recipe: Recipe, hardware: Hardware, world: World
     ) -> None:
+        pairs = data.corpus.dev
         translated = pairs.select(_spread(len(pairs), recipe.training.dev_sentences))
         self.sources = translated.sources
         self.references = translated.targets
-        self._batches = list(batches)
-        self._tokenizers = tokenizers
+        self._data = data
         self._recipe = recipe
         self._hardware = hardware
-        self._longest_source = longest_source
-        self._sentences_per_source = sentences_per_source
+        self._world = world
 
     def evaluate(self, network: EncoderDecoder) -> DevelopmentScores:
         """Scores a network in the precision of training; leaves it in the mode it was in.
+
+        Every process must: each takes a share of the set, and gets the scores of the whole.
 
         Raises:
             TrainingError: If its numbers are not finite.
@@ -80,46 +80,72 @@ class Development:
         was_training = network.training
         network.to(self._hardware.device).eval()
         try:
-            loss = self._loss(network)
-            if not math.isfinite(loss):
-                raise ValueError(f"The development loss is {loss}.")
+            shares = self._world.gather(self._evaluate_share(network))
+        finally:
+            network.train(was_training)
+        for share in shares:
+            if isinstance(share, str):
+                raise TrainingError(
+                    f"The network broke down ({share.rstrip('.')}); lower "
+                    f"`training.learning_rate` or `training.gradient_clip`, or raise "
+                    f"`training.warmup_steps`."
+                )
+        found = [share for share in shares if not isinstance(share, str)]
+        loss = sum(share.nll for share in found) / sum(share.pieces for share in found)
+        translations = [""] * len(self.sources)
+        for rank, share in enumerate(found):
+            translations[rank :: self._world.size] = share.translations
+        return DevelopmentScores(
+            loss, self.score("bleu", translations), self.score("chrf", translations), translations
+        )
+
+    def _evaluate_share(self, network: EncoderDecoder) -> "_Share | str":
+        """What falls to this process, or what is wrong: the others must hear of it."""
+        try:
+            nll, pieces = self._loss(network)
+            if not math.isfinite(nll):
+                raise ValueError(f"The development loss is {nll}.")
             translations = self.translate(
                 network,
                 bfloat16=self._hardware.bfloat16,
+                sources=self._world.share(self.sources),
                 beam_size=1,
                 n_best=1,
                 batch_size=SENTENCES_PER_BATCH,
             )
         except ValueError as error:  # of the search, too: it refuses such numbers
-            raise TrainingError(
-                f"The network broke down ({str(error).rstrip('.')}); lower "
-                f"`training.learning_rate` or `training.gradient_clip`, or raise "
-                f"`training.warmup_steps`."
-            ) from error
-        finally:
-            network.train(was_training)
-        return DevelopmentScores(
-            loss, self.score("bleu", translations), self.score("chrf", translations), translations
-        )
+            return str(error)
+        return _Share(nll, pieces, translations)
 
-    def translate(self, network: EncoderDecoder, *, bfloat16: bool, **search: Any) -> list[str]:
+    def translate(
+        self,
+        network: EncoderDecoder,
+        *,
+        bfloat16: bool,
+        sources: Sequence[str] | None = None,
+        **search: Any,
+    ) -> list[str]:
         """Translates the development sentences with a network in evaluation mode.
 
         Args:
+            sources: Some of the sentences; all if not given.
             search: Fields of `SearchConfig` in place of the recipe's. There are no shortlists: they
                 are learnt of the network that is the best.
         """
         translator = Translator(
             network,
-            self._tokenizers,
+            self._data.tokenizers,
             self._recipe,
             device=self._hardware.device,
             precision="bfloat16" if bfloat16 else "float32",
-            longest_source=self._longest_source,
-            sentences_per_source=self._sentences_per_source,
+            longest_source=self._data.longest_source,
+            sentences_per_source=self._data.sentences_per_source,
         )
         translations = translator.translate(
-            self.sources, with_alignment=False, shortlist=0, **search
+            list(self.sources if sources is None else sources),
+            with_alignment=False,
+            shortlist=0,
+            **search,
         )
         return [translation.text for translation in translations]
 
@@ -128,7 +154,12 @@ class Development:
         language = self._recipe.target_language
         return measure(metric, translations, self.references, language).score()
 
-    def _loss(self, network: EncoderDecoder) -> float:
+    @functools.cached_property
+    def _batches(self) -> list[Batch]:
+        return list(self._world.share(list(self._data.val_dataloader())))
+
+    def _loss(self, network: EncoderDecoder) -> tuple[float, int]:
+        """Negative log-likelihood and pieces of this process's batches."""
         nll, pieces = 0.0, 0
         with torch.inference_mode(), self._hardware.autocast():
             for batch in self._batches:
@@ -141,7 +172,7 @@ class Development:
                 )
                 nll += float(output.nll)
                 pieces += int(output.num_tokens)
-        return nll / pieces
+        return nll, pieces
 
 
 def _spread(total: int, count: int) -> range | list[int]:

@@ -26,7 +26,7 @@ MOST_TRANSLATIONS = 100  # of one source piece
 LEAST_SHARE = 0.002  # of the weight of a source piece; what has less stood beside it by chance
 
 _LEAST_WEIGHT = 0.02  # of one source piece for one target piece; most are far below it
-_MOST_PENDING = 10_000_000  # weights that are kept until they are added up: 160 MB
+_MOST_PENDING = 2_000_000  # weights that are kept until they are added up, in 150 MB
 _BATCH_TOKENS = 4000
 _LONGEST = 1000  # pieces of a source or target in a file
 

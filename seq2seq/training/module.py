@@ -7,7 +7,7 @@ import math
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -22,13 +22,11 @@ from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.models.loss import LossOutput
 from seq2seq.models.products import plain_path
 from seq2seq.training.schedule import SCHEDULES
+from seq2seq.training.skipping import SkippedSteps
+from seq2seq.training.world import World
 
 # Optimiser steps between two lines of the logs.
 LOG_EVERY = 10
-
-
-class TrainingError(ValueError):
-    """Training cannot go on; its message is one sentence for the user."""
 
 
 def make_adam(parameters: Any, learning_rate: float) -> Optimizer:
@@ -65,6 +63,22 @@ class Window:
         self.source_pieces = self.source_pieces + batch.source_lengths.sum()
         self.padded_pieces += batch.source_ids.numel() + batch.target_output_ids.numel()
 
+    def joined(self, world: World) -> "Window":
+        """The sums of all processes together."""
+        if world.size == 1:
+            return self
+        sums = world.sum(
+            [float(self.loss), self.target_pieces, int(self.source_pieces), self.padded_pieces]
+        )
+        loss, target_pieces, source_pieces, padded_pieces = sums
+        return replace(
+            self,
+            loss=loss,
+            target_pieces=int(target_pieces),
+            source_pieces=int(source_pieces),
+            padded_pieces=int(padded_pieces),
+        )
+
     def merge(self, later: "Window") -> None:
         """Counts what another window has counted since."""
         self.loss = self.loss + later.loss
@@ -74,7 +88,13 @@ class Window:
         self.padded_pieces += later.padded_pieces
 
     def means(self) -> dict[str, float]:
-        """Loss per target piece, last gradient norm, target pieces per second, padding share."""
+        """Loss per target piece, last gradient norm, target pieces per second, padding share.
+
+        Of a window without batches, whose steps were all left out, they are not numbers.
+        """
+        if not self.padded_pieces:
+            names = ("loss", "gradient_norm", "pieces_per_second", "padding_share")
+            return dict.fromkeys(names, math.nan)
         pieces = self.target_pieces + int(self.source_pieces)
         return {
             "loss": float(self.loss) / self.target_pieces,
@@ -90,15 +110,26 @@ class TranslationModule(LightningModule):
     Args:
         network: Ready-made, with `encoder`, `decoder` and `loss`; see `models.encoder_decoder`.
         total_steps: Optimiser steps of the whole training, which a schedule may want to know.
+        world: The processes that train together.
+        skipped: Counts the steps that are left out.
     """
 
     def __init__(
-        self, network: EncoderDecoder, config: TrainingConfig, *, total_steps: int
+        self,
+        network: EncoderDecoder,
+        config: TrainingConfig,
+        *,
+        total_steps: int,
+        world: World,
+        skipped: SkippedSteps,
     ) -> None:
         super().__init__()
         self.network = network
         self.config = config
         self.total_steps = total_steps
+        self.world = world
+        self.skipped = skipped
+        self._losses: list[tuple[Tensor, Batch]] = []  # of the step that is being made
         self.metrics: dict[str, float] = {}
         """What was logged last."""
         self.start_windows()
@@ -137,19 +168,19 @@ class TranslationModule(LightningModule):
         """
         # A checksum, because the generator of the processor looks at 32 bits of a seed only.
         place = f"{self.config.seed}/{self.current_epoch}/{batch_idx}"
+        if self.world.rank:
+            place += f"/{self.world.rank}"
         torch.manual_seed(zlib.crc32(place.encode()))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Smoothed loss per real target piece.
-
-        Raises:
-            TrainingError: If the loss is not finite.
-        """
+        """Smoothed loss per real target piece; of several processes', the mean is that."""
+        joined_pieces = self.world.start_sum([batch.num_target_pieces])
         output = self(batch)
-        self.window.add(output.loss.detach(), batch)
-        if self.device.type == "cpu":  # elsewhere reading a number would empty the queue of work
-            self.check_finite()
-        return output.loss / batch.num_target_pieces
+        loss = output.loss.detach()
+        self._losses.append((loss, batch))
+        # Makes the gradients not finite if the loss is not, and those of the other processes.
+        infectious = output.loss * (1 + 0 * loss)
+        return infectious / (joined_pieces()[0] / self.world.size)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Logs every so many steps."""
@@ -162,10 +193,34 @@ class TranslationModule(LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clips the L2 norm of all gradients together; the norm before that is logged."""
+        """Clips the L2 norm of all gradients together; the norm before that is logged.
+
+        Gradients that are not finite are deleted: the optimiser then changes neither weights nor
+        moments, as if there had been no step.
+
+        Raises:
+            TrainingError: If that has become too many steps.
+        """
         limit = self.config.gradient_clip or math.inf
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), limit)
-        self.window.gradient_norm = norm
+        losses, self._losses = self._losses, []
+        if math.isfinite(norm):
+            self.skipped.in_a_row = 0
+            self.window.gradient_norm = norm
+            for loss, batch in losses:
+                self.window.add(loss, batch)
+        else:
+            optimizer.zero_grad(set_to_none=True)
+            step = self.global_step + 1
+            self.skipped.add(losses, epoch=self.current_epoch + 1, step=step)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the steps that were left out just now."""
+        checkpoint["skipped_in_a_row"] = self.skipped.in_a_row
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes them back."""
+        self.skipped.in_a_row = checkpoint.get("skipped_in_a_row", 0)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Optimiser and schedule that the recipe names."""
@@ -195,7 +250,7 @@ class TranslationModule(LightningModule):
         """Logs what was learnt since the last time, if anything was."""
         if not self.window.padded_pieces:
             return
-        self.check_finite()
+        self.window = self.window.joined(self.world)
         metrics = self.window.means()
         metrics["learning_rate"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         for logger in self.loggers:
@@ -203,20 +258,6 @@ class TranslationModule(LightningModule):
         self.metrics = metrics
         self.evaluation_window.merge(self.window)
         self.window = Window()
-
-    def check_finite(self) -> None:
-        """Stops training if a loss or gradient since the last logging was not a number.
-
-        Raises:
-            TrainingError: Names the place and what to change.
-        """
-        for name, value in ("loss", self.window.loss), ("gradient", self.window.gradient_norm):
-            if not math.isfinite(value):
-                raise TrainingError(
-                    f"The {name} became {float(value)} in epoch {self.current_epoch + 1} after "
-                    f"{self.global_step} steps; lower `training.learning_rate` or "
-                    f"`training.gradient_clip`, or raise `training.warmup_steps`."
-                )
 
 
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What training shows: a bar, a line per evaluation, and sample translations."""
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,10 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from seq2seq.config import TrainingConfig
+from seq2seq.files import append, explain_write_error
 from seq2seq.training.callbacks import Clock, Plan, StepCallback
 from seq2seq.training.development import Development
+from seq2seq.training.logs import say
 from seq2seq.training.module import LOG_EVERY, TranslationModule
 
 
@@ -101,10 +104,12 @@ class ProgressReport(StepCallback):
         ]
         if self._console.is_terminal:
             self.print("\n".join(samples))
-        self._samples_file.parent.mkdir(parents=True, exist_ok=True)
-        with open(self._samples_file, "a", encoding="utf-8") as file:
-            print(describe_evaluation(entry), *samples, sep="\n", file=file)
-        self._samples_size = self._samples_file.stat().st_size
+        try:
+            self._samples_file.parent.mkdir(parents=True, exist_ok=True)
+            append(self._samples_file, "\n".join([describe_evaluation(entry), *samples, ""]))
+            self._samples_size = self._samples_file.stat().st_size
+        except OSError as error:
+            say(f"{explain_write_error(error, self._samples_file)}; training goes on.")
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -116,7 +121,8 @@ class ProgressReport(StepCallback):
 
     def print(self, text: str) -> None:
         """Prints text as it is, above the bar."""
-        self._console.print(Text(text), soft_wrap=True)
+        with contextlib.suppress(OSError):  # standard error may be a file on a full disk
+            self._console.print(Text(text), soft_wrap=True)
 
     def _share_done(self, step: int) -> float:
         """Of the steps or of the time, whichever ends training first."""

@@ -4,7 +4,7 @@ import datetime
 import json
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from seq2seq.files import replacing
 from seq2seq.training.hardware import Hardware, describe_machine
 
 CORPUS_FILE, TRAINING_FILE = "corpus.json", "training.json"
+_MOST_WORDS = 500_000  # different ones, about 60 MB
 
 
 def record_corpus(folder: Path, corpus: Corpus, reports: Mapping[str, CorpusReport]) -> None:
@@ -25,7 +26,7 @@ def record_corpus(folder: Path, corpus: Corpus, reports: Mapping[str, CorpusRepo
     """
     sets = {name: report.to_plain() for name, report in reports.items()}
     _write(folder / CORPUS_FILE, _json({"sets": sets, "revision": corpus.revision}))
-    counts = Counter(word for source in corpus.train.sources for word in source.split())
+    counts = _count_words(corpus.train.sources)
     _write(folder / WORDS_FILE, "".join(f"{word}\t{n}\n" for word, n in counts.most_common()))
 
 
@@ -59,6 +60,17 @@ def record_training(
         "date": datetime.date.today().isoformat(),
     }
     _write(folder / TRAINING_FILE, _json(record))
+
+
+def _count_words(sentences: Iterable[str]) -> Counter[str]:
+    """How often each word occurs; of very many different ones, rare ones are forgotten."""
+    counts: Counter[str] = Counter()
+    for sentence in sentences:
+        counts.update(sentence.split())
+        if len(counts) > _MOST_WORDS:
+            # Twice, since most words are met once or twice, and soon there were as many again.
+            counts = Counter({word: count for word, count in counts.items() if count > 2})
+    return counts
 
 
 def _json(value: Any) -> str:

@@ -3,19 +3,19 @@
 import dataclasses
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from seq2seq.config import ConfigurationError, Recipe
+from seq2seq.config import ConfigurationError, Recipe, shown
 from seq2seq.data.tokenizer import Tokenizer, Tokenizers
-from seq2seq.files import remove_parts, replacing
-from seq2seq.recipe_yaml import recipe_from_yaml, recipe_to_yaml
-from seq2seq.training.checkpoints import LAST_FILE
+from seq2seq.files import explain_write_error, is_write_error, remove_parts, replacing
+from seq2seq.locks import locked
+from seq2seq.reading import check_file
+from seq2seq.recipe_yaml import MOST_RECIPE_BYTES, recipe_from_yaml, recipe_to_yaml
+from seq2seq.training.checkpoints import LAST_FILE, PREVIOUS_FILE, read_step
+from seq2seq.training.logs import say
 
 # What `overwrite` deletes; whatever else stands in the folder is not ours.
 _OWN_FOLDERS = ("cache", "checkpoints", "logs", "translations")
@@ -43,6 +43,7 @@ _FREE_SETTINGS = (
     "samples",
     "checkpoint_minutes",
     "lexicon_pairs",
+    "non_finite_limit",
     "precision",
     "device",
     "threads",
@@ -61,36 +62,36 @@ class RunFolder:
         """A cache that `begin` moves to its place; without `begin` it vanishes with the lock."""
         self._recipe_file = path / "recipe.yaml"
         self.last_checkpoint = self.checkpoints / LAST_FILE
+        self.previous_checkpoint = self.checkpoints / PREVIOUS_FILE
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps other processes out; the folder is made if it is not there.
 
         Raises:
-            ConfigurationError: If another process is in it, or it cannot be written.
+            ConfigurationError: If another process is in it, or it cannot be written, now or later.
         """
-        lock = self.path / ".lock"
         is_new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            file = open(lock, "w")  # noqa: SIM115
         except OSError as error:
             raise ConfigurationError(
                 f"The run folder {self.path} cannot be written: {error.strerror}."
             ) from error
-        with file:
-            if not _lock(file.fileno(), lock):
-                raise ConfigurationError(
-                    f"The run folder {self.path} is in use by another training."
-                )
-            try:
-                shutil.rmtree(self.new_cache, ignore_errors=True)  # of a killed process
-                yield
-            finally:
-                shutil.rmtree(self.new_cache, ignore_errors=True)
-                lock.unlink(missing_ok=True)
-                if is_new and not any(self.path.iterdir()):
-                    self.path.rmdir()
+        in_use = f"The run folder {self.path} is in use by another training"
+        try:
+            with locked(self.path / ".lock", in_use):
+                self._remove_leftovers()
+                try:
+                    yield
+                except OSError as error:
+                    self._explain(error)
+                    raise
+                finally:
+                    shutil.rmtree(self.new_cache, ignore_errors=True)
+        finally:
+            if is_new and not any(self.path.iterdir()):
+                self.path.rmdir()
 
     def check(self, *, resume: bool, overwrite: bool) -> None:
         """Finds out whether the folder may be used, and changes nothing.
@@ -123,8 +124,8 @@ class RunFolder:
         before, now = dataclasses.asdict(self._read_recipe()), dataclasses.asdict(recipe)
         for name, old, new in _differences("", before, now):
             raise ConfigurationError(
-                f"`{name}` was {old!r} when the run began, but is {new!r}; a resumed run cannot "
-                f"change it, so use another folder or `--overwrite`."
+                f"`{name}` was {shown(old)} when the run began, but is {shown(new)}; a resumed run "
+                f"cannot change it, so use another folder or `--overwrite`."
             )
 
     def begin(self, recipe: Recipe, tokenizers: Tokenizers, *, overwrite: bool) -> None:
@@ -133,11 +134,15 @@ class RunFolder:
         To be called when nothing can be wrong with the recipe any more, so that a mistake in it
         deletes no earlier run and leaves no folder that would be refused.
         """
+        if overwrite or not self._recipe_file.exists():
+            # First of all, and also if no recipe says that they are there: a run that is killed
+            # from now on must not continue another one.
+            for checkpoint in (self.last_checkpoint, self.previous_checkpoint):
+                checkpoint.unlink(missing_ok=True)
         if overwrite and self._recipe_file.exists():
             self._clear()
         self._keep_new_cache()
         self.checkpoints.mkdir(parents=True, exist_ok=True)
-        remove_parts(self.checkpoints)
         self._save_tokenizers(tokenizers)
         if not (self.path / "model.safetensors").exists():  # else its `decode` section stays
             with replacing(self._recipe_file) as (part,):
@@ -157,18 +162,50 @@ class RunFolder:
     def find_checkpoint(self) -> int:
         """The step after which a resumed run continues, 0 if there is no checkpoint.
 
+        Of a damaged checkpoint nothing is used: the one before takes its place.
+
         Raises:
-            ConfigurationError: If the checkpoint is damaged.
+            ConfigurationError: If there is only a damaged one.
         """
-        if not self.last_checkpoint.exists():
+        files = [self.last_checkpoint, self.previous_checkpoint]
+        found = [file for file in files if file.exists()]
+        for file in found:
+            step = read_step(file)
+            if step is None:
+                continue
+            if file == self.previous_checkpoint:
+                self._go_back(step)
+            return step
+        if not found:
             return 0
-        try:
-            checkpoint = torch.load(self.last_checkpoint, weights_only=True, mmap=True)
-            return checkpoint["global_step"]
-        except Exception as error:  # torch names no error for a file that is not its own
+        raise ConfigurationError(
+            f"{' and '.join(map(str, found))} {'are' if found[1:] else 'is'} damaged or no "
+            f"checkpoint; start again with `--overwrite`."
+        )
+
+    def _go_back(self, step: int) -> None:
+        """Lets the previous checkpoint be the last one."""
+        if self.last_checkpoint.exists():  # else a process was killed that was moving them
+            say(
+                f"{self.last_checkpoint} is damaged; the run continues after step {step:,}, from "
+                f"the checkpoint before."
+            )
+        os.replace(self.previous_checkpoint, self.last_checkpoint)
+
+    def _remove_leftovers(self) -> None:
+        """Deletes what killed processes have left half made."""
+        for scratch in (self.new_cache, *self.cache.glob(".*")):
+            shutil.rmtree(scratch, ignore_errors=True)
+        for folder in (self.path, *(self.path / name for name in _OWN_FOLDERS)):
+            remove_parts(folder)
+
+    def _explain(self, error: OSError) -> None:
+        """Raises a sentence with the mend if something in the folder cannot be written."""
+        named = isinstance(error.filename, str) and Path(error.filename).is_relative_to(self.path)
+        if is_write_error(error) or (named and isinstance(error, PermissionError)):
+            then = "continue with `--resume`" if self._recipe_file.exists() else "start again"
             raise ConfigurationError(
-                f"{self.last_checkpoint} is damaged or no checkpoint; start again with "
-                f"`--overwrite`."
+                f"{explain_write_error(error, self.path)}, then {then}."
             ) from error
 
     def _save_tokenizers(self, tokenizers: Tokenizers) -> None:
@@ -185,6 +222,7 @@ class RunFolder:
                 entry.rename(self.cache / entry.name)
 
     def _read_recipe(self) -> Recipe:
+        check_file(self._recipe_file, most_bytes=MOST_RECIPE_BYTES)
         try:
             return recipe_from_yaml(self._recipe_file.read_text("utf-8"))
         except OSError as error:
@@ -215,20 +253,3 @@ def _differences(
             yield from _differences(f"{prefix}{name}.", old, now[name])
         elif old != now[name]:
             yield f"{prefix}{name}", old, now[name]
-
-
-def _lock(descriptor: int, path: Path) -> bool:
-    """Takes an exclusive lock on an open file that ends with the process; False if it cannot."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever held the lock a moment ago deleted the file: others would lock a new one.
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except OSError:
-        return False

@@ -1,26 +1,23 @@
 """Trains a translator: corpus, tokenizers, network, fit, average, model directory."""
 
-import csv
-import logging
-import math
 import os
-import sys
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from torch import Tensor
 
 from seq2seq.config import ConfigurationError, Recipe, SearchConfig, choose
-from seq2seq.data.corpus import Corpus, load_corpus
+from seq2seq.data.corpus import Corpus
 from seq2seq.data.datamodule import TranslationDataModule, describe
-from seq2seq.data.tokenizer import TOKENIZERS, Tokenizers, train_tokenizers
+from seq2seq.data.loading import load_corpus
+from seq2seq.data.tokenizer import (
+    TOKENIZERS,
+    Tokenizers,
+    are_draws_repeatable,
+    train_tokenizers,
+)
 from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
 from seq2seq.decoding.shortlist import Lexicon, require_lexicon
 from seq2seq.devices import is_bfloat16_fast
@@ -28,23 +25,19 @@ from seq2seq.evaluate import describe_search
 from seq2seq.model_directory import save_model_directory
 from seq2seq.models.encoder_decoder import EncoderDecoder, build_model
 from seq2seq.sizes import describe_sizes
-from seq2seq.training.callbacks import (
-    Clock,
-    Epochs,
-    Evaluation,
-    LastCheckpoint,
-    Plan,
-    handle_signals,
-)
 from seq2seq.training.checkpoints import BestWeights, average_weights, load_weights
+from seq2seq.training.cluster import find_launch
 from seq2seq.training.development import MONITORS, Development
-from seq2seq.training.hardware import Hardware, choose_hardware
+from seq2seq.training.fit import FitJob, fit, make_network
+from seq2seq.training.hardware import Hardware, check_devices, choose_hardware
+from seq2seq.training.launch import Launch
 from seq2seq.training.lexicon import learn_lexicon
-from seq2seq.training.module import LOG_EVERY, OPTIMIZERS, TranslationModule
-from seq2seq.training.progress import ProgressReport
+from seq2seq.training.logs import say
+from seq2seq.training.module import OPTIMIZERS
 from seq2seq.training.record import TRAINING_FILE, record_corpus, record_training
 from seq2seq.training.run_folder import RunFolder
 from seq2seq.training.schedule import SCHEDULES
+from seq2seq.training.world import World
 
 # bfloat16 is the default of decoding if it costs no more BLEU than this.
 BFLOAT16_TOLERANCE = 0.1
@@ -90,17 +83,36 @@ def train(
 
     Raises:
         ConfigurationError: If a setting cannot work, or the folder is in use or holds a run.
-        TrainingError: If the loss is not finite, or somebody interrupted.
+        TrainingError: If losses are not finite, a process has died, or somebody interrupted.
+        SystemExit: If this process was started as one of several and is not the first, when it has
+            taken part.
     """
+    launch = find_launch(recipe.training.devices)
+    launch.follow(fit)
+    recipe = replace(recipe, training=replace(recipe.training, devices=launch.size))
+    with launch.leading():
+        return _lead(recipe, Path(run_dir), launch, resume=resume, overwrite=overwrite, suit=suit)
+
+
+def _lead(
+    recipe: Recipe,
+    run_dir: Path,
+    launch: Launch,
+    *,
+    resume: bool,
+    overwrite: bool,
+    suit: Callable[[Recipe, int], Recipe] | None,
+) -> TrainingResult:
     _check_names(recipe)
     _check_shortlist(recipe)
-    folder = RunFolder(Path(run_dir))
+    folder = RunFolder(run_dir)
     with folder.locked():
         folder.check(resume=resume, overwrite=overwrite)
         if resume and suit is None:
             folder.check_same_run(recipe)
         hardware = choose_hardware(recipe.training)
-        corpus = load_corpus(recipe)
+        check_devices(recipe.training, hardware, local_size=launch.local_size)
+        corpus = load_corpus(recipe, folder.cache if resume else folder.new_cache)
         if suit is not None:
             recipe = suit(recipe, len(corpus.train))
             if resume:
@@ -110,6 +122,7 @@ def train(
             corpus,
             hardware,
             folder,
+            launch,
             resume=resume,
             overwrite=overwrite,
             is_suited=suit is not None,
@@ -121,6 +134,7 @@ def _train(
     corpus: Corpus,
     hardware: Hardware,
     folder: RunFolder,
+    launch: Launch,
     *,
     resume: bool,
     overwrite: bool,
@@ -133,26 +147,20 @@ def _train(
         tokenizers = train_tokenizers(corpus.train, recipe.tokenizer, seed=config.seed)
     if is_suited:
         vocabulary_size = tokenizers.target.vocabulary_size
-        _say(describe_sizes(recipe, len(corpus.train), vocabulary_size))
+        say(describe_sizes(recipe, len(corpus.train), vocabulary_size))
     cache = folder.cache if resume else folder.new_cache
     data = TranslationDataModule(corpus, tokenizers, recipe, cache)
-    torch.manual_seed(config.seed)
-    network = build_model(
-        recipe.model, tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size
-    )
-    development = Development(
-        corpus.dev,
-        data.val_dataloader(),
-        tokenizers=tokenizers,
-        recipe=recipe,
-        hardware=hardware,
-        longest_source=data.longest_source,
-        sentences_per_source=data.sentences_per_source,
-    )
+    data.setup()
+    network = make_network(recipe, data)
+    development = Development(data, recipe, hardware, World())
     folder.begin(recipe, tokenizers, overwrite=overwrite)  # now that all settings have worked
+    data.move(folder.cache)  # where other processes look for its files
     record_corpus(folder.path, corpus, data.reports)
-    run = _fit(network, data, development, recipe, hardware, folder, resumed_step)
-    averaged = _choose_weights(network, development, run.best, config.monitor)
+    _describe_data(data, launch)
+    run = launch.run(fit, FitJob(recipe, data, folder, resumed_step), device=hardware.device.type)
+    best = BestWeights(folder.checkpoints, config.average_best)
+    best.ranking = run.ranking
+    averaged = _choose_weights(network, development, best, config.monitor)
     lexicon = _learn_lexicon(network, data, recipe, hardware)
     scores, decode = _measure(network, development, recipe.search, hardware)
     decode["longest_source"] = data.longest_source
@@ -185,68 +193,6 @@ def _train(
     )
 
 
-def _fit(
-    network: EncoderDecoder,
-    data: TranslationDataModule,
-    development: Development,
-    recipe: Recipe,
-    hardware: Hardware,
-    folder: RunFolder,
-    resumed_step: int,
-) -> Evaluation:
-    """Runs the training loop, from the last checkpoint if that is of a step above 0."""
-    config = recipe.training
-    loader = data.train_dataloader()
-    plan = Plan.of(config, len(loader))
-    best = BestWeights(folder.checkpoints, config.average_best)
-    clock = Clock()
-    samples_file = folder.logs / "samples.txt"
-    progress = ProgressReport(
-        development, config, clock=clock, plan=plan, samples_file=samples_file
-    )
-    evaluation = Evaluation(
-        development, config, best=best, clock=clock, plan=plan, report=progress.report
-    )
-    last = LastCheckpoint(
-        folder.checkpoints, config.checkpoint_minutes, best=best, evaluation=evaluation
-    )
-    for name, report in data.reports.items():
-        _say(f"{name}: {report}")
-    _say(describe(loader.batch_sampler))
-    _say(_describe_vocabulary(data.tokenizers))
-    num_weights = sum(parameter.numel() for parameter in network.parameters())
-    _say(
-        f"Training {num_weights:,} weights on {hardware}"
-        f"{f', continued after step {resumed_step:,}' if resumed_step else ''}"
-    )
-    with _quiet(), handle_signals(last.interrupt):
-        trainer = Trainer(
-            accelerator="gpu" if hardware.device.type == "cuda" else "cpu",
-            devices=[hardware.device.index or 0] if hardware.device.type == "cuda" else 1,
-            precision="bf16-mixed" if hardware.bfloat16 else "32-true",
-            # A resumed run may be past a lower number of epochs; then `Evaluation` stops it.
-            max_epochs=max(config.max_epochs, math.ceil(resumed_step / plan.steps_per_epoch)),
-            accumulate_grad_batches=config.accumulate_batches,
-            callbacks=[Epochs(), clock, evaluation, progress, last],
-            logger=_loggers(folder, resumed_step),
-            log_every_n_steps=LOG_EVERY,
-            default_root_dir=folder.path,
-            limit_val_batches=0,  # `Evaluation` translates too, and at any step
-            num_sanity_val_steps=0,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-        )
-        trainer.fit(
-            TranslationModule(network, config, total_steps=plan.total_steps),
-            datamodule=data,
-            ckpt_path=folder.last_checkpoint if resumed_step else None,
-            weights_only=True,
-        )
-    return evaluation
-
-
 def _choose_weights(
     network: EncoderDecoder, development: Development, best: BestWeights, monitor: str
 ) -> int:
@@ -260,7 +206,7 @@ def _choose_weights(
         network.load_state_dict(average_weights(load_weights(file) for file in files))
         value = development.evaluate(network).value(monitor)
         is_better = value >= best.ranking[0][0]
-        _say(
+        say(
             f"average of the best {len(files)}: {monitor} {abs(value):.3f}, "
             f"the best alone {abs(best.ranking[0][0]):.3f}; "
             f"kept the {'average' if is_better else 'best'}"
@@ -309,7 +255,7 @@ def _measure(
         pairs = list(zip(translations, low, strict=True))
         identical = sum(full == half for full, half in pairs) / len(pairs)
         decode["dev_identical_bfloat16"] = round(identical, 4)
-        _say(
+        say(
             f"bfloat16: BLEU {low_bleu.value:.2f}, in float32 {bleu.value:.2f}; "
             f"{identical:.1%} of the translations are identical"
         )
@@ -326,6 +272,20 @@ def _measure(
         ),
     }
     return {"dev": scores}, decode
+
+
+def _describe_data(data: TranslationDataModule, launch: Launch) -> None:
+    """Says what there is to learn from."""
+    for name, report in data.reports.items():
+        say(f"{name}: {report}")
+    sampler = data.for_process(0, launch.size).train_dataloader().batch_sampler
+    say(describe(sampler))
+    say(_describe_vocabulary(data.tokenizers))
+    if data.recipe.tokenizer.sampling and not are_draws_repeatable():
+        say(
+            "the segmentations of `tokenizer.sampling` are others in each process, so this run "
+            "cannot be repeated exactly; with `pip install 'sentencepiece<0.2.2'` they are the same"
+        )
 
 
 def _describe_vocabulary(tokenizers: Tokenizers) -> str:
@@ -357,52 +317,3 @@ def _check_shortlist(recipe: Recipe) -> None:
         raise ConfigurationError(
             "`search.shortlist` needs `training.lexicon_pairs` above 0, or must be 0 itself."
         )
-
-
-def _loggers(folder: RunFolder, resumed_step: int) -> list[Logger]:
-    """Logs as CSV and for TensorBoard; a resumed run continues both after its checkpoint."""
-    earlier = _read_log(folder.logs / "metrics.csv", resumed_step)
-    table = CSVLogger(folder.path, name=folder.logs.name, version="")
-    for step, metrics in earlier:
-        table.log_metrics(metrics, step)
-    board = TensorBoardLogger(
-        folder.path,
-        name=folder.logs.name,
-        version="tensorboard",
-        purge_step=resumed_step + 1 if resumed_step else None,
-    )
-    return [table, board]
-
-
-def _read_log(path: Path, last_step: int) -> list[tuple[int, dict[str, Tensor | float]]]:
-    """Lines of an earlier log up to `last_step`: the step and its numbers."""
-    if not last_step or not path.exists():
-        return []
-    log = []
-    with open(path, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            metrics: dict[str, Tensor | float] = {
-                name: float(text) for name, text in row.items() if text and name != "step"
-            }
-            log.append((int(row["step"]), metrics))
-    return [(step, metrics) for step, metrics in log if step <= last_step]
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps Lightning's tips and warnings to itself; errors are raised all the same."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="lightning")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -8,6 +8,7 @@ from corpus_files import (
     as_tuples,
     fuzz_settings,
     load,
+    load_recipe,
     numbered,
     or_error,
     write,
@@ -17,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2seq.config import ConfigurationError, CorpusConfig, FilterConfig, Recipe
-from seq2seq.data.corpus import CorpusReport, Pairs, clean_sentence, load_corpus
+from seq2seq.data.cleaning import clean_sentence
+from seq2seq.data.corpus import CorpusReport, Pairs
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def test_files_are_read_in_order(sets: dict[str, str]) -> None:
 
 def test_the_direction_follows_the_languages(sets: dict[str, str]) -> None:
     config = CorpusConfig(**sets)
-    corpus = load_corpus(Recipe(source_language="en", target_language="de", corpus=config))
+    corpus = load_recipe(Recipe(source_language="en", target_language="de", corpus=config))
     assert corpus.dev.sources[0] == "PROBE 0" and corpus.dev.targets[0] == "probe 0"
 
 
@@ -246,12 +248,12 @@ def test_sets_of_several_entries_have_parts(tmp_path: Path, sets: dict[str, str]
     entries = [f"{tmp_path}/kaist/dev[:4]", f"{tmp_path}/bible/dev"]
     corpus = load(**{**sets, "test": entries, "dev": [f"{tmp_path}/kaist/dev[4:]"]})
     assert as_tuples(corpus.test) == numbered("kaist", 3) + numbered("bible", 5)
-    assert corpus.parts == {"test": {"kaist": [0, 1, 2], "bible": [3, 4, 5, 6, 7]}}
+    assert corpus.parts == {"test": {"kaist": range(3), "bible": range(3, 8)}}
     assert corpus.reports["test"].parts == {"kaist": 4, "bible": 7}
     assert corpus.reports["test"].kept_parts == {"kaist": 3, "bible": 5}
     assert as_tuples(corpus.dev) == numbered("kaist", 5)[3:]
     empty = load(**{**sets, "test": [f"{tmp_path}/kaist/dev[:1]", f"{tmp_path}/bible/dev"]})
-    assert empty.parts == {"test": {"bible": [0, 1, 2, 3, 4]}}
+    assert empty.parts == {"test": {"bible": range(5)}}
     assert empty.reports["test"].parts == {"kaist": 1, "bible": 7}
     assert empty.reports["test"].kept_parts == {"kaist": 0, "bible": 5}
     assert corpus.reports["dev"].parts == corpus.reports["dev"].kept_parts == {}
@@ -445,7 +447,7 @@ def phrasebook(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("phrasebook")
 @pytest.mark.parametrize(("source", "target"), [("ko", "en"), ("en", "ko")])
 def test_the_phrasebook_is_read_in_both_directions(source: str, target: str) -> None:
-    corpus = load_corpus(Recipe(source_language=source, target_language=target))
+    corpus = load_recipe(Recipe(source_language=source, target_language=target))
     sides = {source: corpus.test.sources, target: corpus.test.targets}
     assert sides == {"ko": ["문장 0", "문장 1"], "en": ["test 0", "test 1"]}
     assert list(corpus.extra_tests) == ["test_unseen"]
@@ -463,9 +465,9 @@ def test_the_phrasebook_has_no_other_language() -> None:
 @pytest.mark.usefixtures("phrasebook")
 def test_settings_of_sentences_apply_to_the_phrasebook_too() -> None:
     config = CorpusConfig(max_pairs=1, remove_spaces="source")
-    corpus = load_corpus(Recipe(source_language="ko", target_language="en", corpus=config))
+    corpus = load_recipe(Recipe(source_language="ko", target_language="en", corpus=config))
     assert as_tuples(corpus.train) == [("문장0", "train 0")]
     assert corpus.test.sources == ["문장0", "문장1"]
     config = CorpusConfig(filters=FilterConfig(max_characters=6))
     with pytest.raises(ConfigurationError, match=r"no pairs left .*; dropped 2 longer than 6 char"):
-        load_corpus(Recipe(source_language="ko", target_language="en", corpus=config))
+        load_recipe(Recipe(source_language="ko", target_language="en", corpus=config))

@@ -1,4 +1,5 @@
 import itertools
+import pickle
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,6 +9,7 @@ import lightning
 import numpy as np
 import pytest
 import torch
+from corpus_files import as_tuples, write_pairs
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch import Tensor, nn
 
@@ -15,6 +17,7 @@ from seq2seq.config import ConfigurationError, CorpusConfig, Recipe, TokenizerCo
 from seq2seq.data.batch import Batch
 from seq2seq.data.corpus import Corpus, CorpusReport, Pairs
 from seq2seq.data.datamodule import TranslationDataModule, describe
+from seq2seq.data.loading import load_corpus
 from seq2seq.data.sampler import TokenBatchSampler
 from seq2seq.data.tokenizer import Tokenizers, train_tokenizers
 
@@ -144,7 +147,7 @@ def test_the_kept_pairs_of_each_part_are_counted_after_the_long_ones_have_gone(
         )
     ]
     longest = sorted(lengths)[120]
-    parts = {"first": list(range(100)), "second": list(range(100, 240))}
+    parts = {"first": range(100), "second": range(100, 240)}
     report = CorpusReport(240, 240, kept_parts={"first": 100, "second": 140, "empty": 0})
     mixed = replace(corpus, parts={"train": parts}, reports={"train": report})
     recipe = replace(recipe, corpus=CorpusConfig(max_length=longest))
@@ -344,3 +347,31 @@ def test_training_plans_an_epoch_only_to_train_on_it(
     monkeypatch.setattr(TokenBatchSampler, "_all_batches", count)
     make_trainer(tmp_path, enable_checkpointing=False, limit_val_batches=0).fit(Recorder(), data)
     assert planned == [0, 1, 2]
+
+
+def test_data_can_be_sent_to_other_processes_wherever_their_folder_is_moved(
+    tiny_pairs: Pairs, tiny_tokenizers: Tokenizers, tmp_path: Path
+) -> None:
+    prefix = write_pairs(tmp_path, "all", as_tuples(tiny_pairs))
+    recipe = Recipe(
+        source_language="de",
+        target_language="en",
+        corpus=CorpusConfig(train=prefix),
+        tokenizer=TokenizerConfig("bpe", sampling=0.1),
+        training=TrainingConfig(batch_tokens=500),
+    )
+    corpus = load_corpus(recipe, tmp_path / "new")
+    data = TranslationDataModule(corpus, tiny_tokenizers, recipe, tmp_path / "new")
+    data.setup()
+    (tmp_path / "new").rename(tmp_path / "old")
+    data.move(tmp_path / "old")
+    received = pickle.loads(pickle.dumps(data))
+    assert received.corpus == corpus and not isinstance(corpus.train.sources, list)
+    assert received.reports == data.reports
+    for name in ("train_dataloader", "val_dataloader"):
+        theirs, ours = (list(getattr(one, name)()) for one in (received, data))
+        assert served(theirs) == served(ours)
+        for their, our in zip(theirs, ours, strict=True):
+            assert torch.equal(their.source_ids, our.source_ids)
+    size = len(pickle.dumps(data.corpus.train)) + len(pickle.dumps(data._encode()))
+    assert size < 2000  # their places, not the text

@@ -1,18 +1,20 @@
 import json
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import datasets
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2seq.config import TokenizerConfig
-from seq2seq.data import encoded
+from seq2seq.data import encoded, tables
 from seq2seq.data.corpus import Pairs
 from seq2seq.data.encoded import EncodedPairs, SampledPairs, encode_corpus
+from seq2seq.data.encoding import write_ids
+from seq2seq.data.stored import ColumnFile
 from seq2seq.data.tokenizer import Tokenizer, Tokenizers, train_tokenizers
 
 
@@ -67,7 +69,7 @@ def many_chunks(
         ["b" * (number % 5) for number in range(100)],
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoded, "_CHUNK", 7)
+        patch.setattr(tables, "MOST_ROWS", 7)
         return encode_corpus(pairs, tiny_tokenizers, tmp_path_factory.mktemp("cache"))
 
 
@@ -88,7 +90,7 @@ def test_pairs_that_are_too_long_are_left_out_and_counted(
 def test_sampled_pairs_are_those_of_the_text_that_were_kept(
     tiny_pairs: Pairs, tiny_tokenizers: Tokenizers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoded, "_CHUNK", 7)
+    monkeypatch.setattr(tables, "MOST_ROWS", 7)
     kept = encode_corpus(tiny_pairs, tiny_tokenizers, tmp_path, max_length=16)
     assert 20 < len(kept.too_long) < 268
     sampled = SampledPairs(tiny_pairs, kept.rows, tiny_tokenizers, 0.3)
@@ -165,7 +167,7 @@ def test_ids_are_read_from_a_mapped_file(
     pairs = encode_corpus(tiny_pairs, tiny_tokenizers, tmp_path)
     source, _ = pairs[3]
     assert not source.flags.owndata and not source.flags.writeable
-    assert datasets.load_from_disk(next(tmp_path.iterdir()) / "ids").cache_files
+    assert isinstance(pairs.source_lengths.base, np.memmap)
 
 
 def test_a_damaged_cache_is_made_again(
@@ -173,7 +175,7 @@ def test_a_damaged_cache_is_made_again(
 ) -> None:
     expected = as_lists(encode_corpus(tiny_pairs, tiny_tokenizers, tmp_path))
     (folder,) = tmp_path.iterdir()
-    arrow = next(folder.glob("ids/*.arrow"))
+    arrow = folder / "ids.arrow"
 
     def truncate() -> None:
         arrow.write_bytes(arrow.read_bytes()[:-3000])
@@ -193,7 +195,10 @@ def test_a_damaged_cache_is_made_again(
         (folder / "summary.json").write_text(json.dumps({"num_too_long": 0}))
 
     def remove_the_ids() -> None:
-        shutil.rmtree(folder / "ids")
+        arrow.unlink()
+
+    def cut_the_lengths() -> None:
+        (folder / "rows").write_bytes(b"")
 
     for damage in (
         truncate,
@@ -202,6 +207,7 @@ def test_a_damaged_cache_is_made_again(
         forget_the_summary,
         falsify_the_summary,
         remove_the_ids,
+        cut_the_lengths,
     ):
         damage()
         encodings.clear()
@@ -219,7 +225,7 @@ def test_a_failed_write_leaves_nothing_behind(
     def fill_the_disk(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(datasets.Dataset, "save_to_disk", fill_the_disk)
+    monkeypatch.setattr(ColumnFile, "append", fill_the_disk)
     with pytest.raises(OSError, match="No space left on device"):
         encode_corpus(tiny_pairs, tiny_tokenizers, tmp_path)
     assert not list(tmp_path.iterdir())
@@ -233,13 +239,12 @@ def test_a_faster_process_is_no_harm(
 ) -> None:
     elsewhere, here = tmp_path / "elsewhere", tmp_path / "here"
     expected = as_lists(encode_corpus(tiny_pairs, tiny_tokenizers, elsewhere))
-    original = datasets.Dataset.save_to_disk
 
-    def be_slow(self: datasets.Dataset, path: str, **settings: int) -> None:
-        original(self, path, **settings)
+    def be_slow(*arguments: object, **settings: object) -> None:
+        write_ids(*arguments, **settings)
         shutil.copytree(elsewhere, here, dirs_exist_ok=True)
 
-    monkeypatch.setattr(datasets.Dataset, "save_to_disk", be_slow)
+    monkeypatch.setattr(encoded, "write_ids", be_slow)
     assert as_lists(encode_corpus(tiny_pairs, tiny_tokenizers, here)) == expected
     assert len(list(here.iterdir())) == 1
 
@@ -256,18 +261,12 @@ def test_a_folder_that_cannot_be_written_is_an_error(
     assert not list(tmp_path.iterdir())
 
 
-def test_progress_bars_are_as_before(
-    tiny_pairs: Pairs,
-    tiny_tokenizers: Tokenizers,
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
+def test_ids_come_back_the_same_from_another_process(
+    tiny_pairs: Pairs, tiny_tokenizers: Tokenizers, tmp_path: Path
 ) -> None:
-    encode_corpus(tiny_pairs, tiny_tokenizers, tmp_path)
-    assert not datasets.are_progress_bars_disabled()
-    datasets.disable_progress_bars()
-    try:
-        encode_corpus(tiny_pairs, tiny_tokenizers, tmp_path / "again")
-        assert datasets.are_progress_bars_disabled()
-    finally:
-        datasets.enable_progress_bars()
-    assert capfd.readouterr() == ("", "")
+    pairs = encode_corpus(tiny_pairs, tiny_tokenizers, tmp_path, max_length=16)
+    sent = pickle.dumps(pairs)
+    assert len(sent) < 1000
+    received = pickle.loads(sent)
+    assert as_lists(received) == as_lists(pairs)
+    assert received.rows.tolist() == pairs.rows.tolist()

@@ -6,12 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2seq.config import ConfigurationError, FilterConfig
+from seq2seq.data import filters
+from seq2seq.data.cleaning import folded
+from seq2seq.data.digests import PairNumbers
 from seq2seq.data.filters import (
     FILTERS,
     active_filters,
     different_sides,
     first_of_its_kind,
-    folded,
     in_own_language,
     in_own_script,
     script_of,
@@ -27,13 +29,19 @@ def test_every_setting_has_its_filter_and_none_works_unasked() -> None:
     assert set(FILTERS) == set(vars(FilterConfig()))
     assert list(active_filters(FilterConfig())) == []
     everything = FilterConfig(9, 2.0, True, True, 0.5, True)
-    settings = [setting for _, setting in active_filters(everything)]
-    assert settings == [9, True, True, 2.0, 0.5, True]
+    assert list(active_filters(everything)) == [
+        ("max_characters", 9),
+        ("identical", True),
+        ("duplicates", True),
+        ("max_ratio", 2.0),
+        ("script", 0.5),
+        ("language", True),
+    ]
 
 
 def test_reasons_tell_the_setting() -> None:
     config = FilterConfig(max_characters=1500, max_ratio=2.5, script=0.5)
-    assert [one.reason.format(setting) for one, setting in active_filters(config)] == [
+    assert [FILTERS[name].reason.format(setting) for name, setting in active_filters(config)] == [
         "longer than 1,500 characters",
         "with lengths more than 2.5 times off the usual ratio",
         "with less than 50% of letters in the script of the side",
@@ -41,27 +49,39 @@ def test_reasons_tell_the_setting() -> None:
 
 
 def test_length_counts_the_characters_of_either_side() -> None:
-    assert short_enough(["abc", "abcd", "a"], ["x", "x", "wxyz"], 3, DE_EN) == [True, False, False]
+    pairs = PairNumbers.of(["abc", "abcd", "a"], ["x", "x", "wxyz"])
+    assert short_enough(pairs, 3).tolist() == [True, False, False]
 
 
 def test_sides_are_compared_without_case_width_and_white_space() -> None:
     sources = ["Ein  Hund", "ＡＢＣ", "Straße", "a"]
     targets = ["ein hund", "abc", "STRASSE", "b"]
-    assert different_sides(sources, targets, True, DE_EN) == [False, False, False, True]
+    assert different_sides(PairNumbers.of(sources, targets), True).tolist() == [
+        False,
+        False,
+        False,
+        True,
+    ]
     assert folded(" Ｅin\u3000\tHUND ") == "ein hund"
 
 
 def test_of_duplicates_the_first_one_stays() -> None:
     sources = ["a b", "A  b", "a b", "c"]
     targets = ["x", "X", "y", "x"]
-    assert first_of_its_kind(sources, targets, True, DE_EN) == [True, False, True, True]
+    assert first_of_its_kind(PairNumbers.of(sources, targets), True).tolist() == [
+        True,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_the_ratio_is_measured_against_the_corpus() -> None:
     # Usual are targets twice as long, as of Korean and English.
     sources, targets = ["가나다라"] * 5, ["a" * 8, "a" * 8, "a" * 16, "a" * 17, "a" * 3]
-    assert usual_ratio(sources, targets, 2.0, ("ko", "en")) == [True, True, True, False, False]
-    assert usual_ratio([], [], 2.0, DE_EN) == []
+    pairs = PairNumbers.of(sources, targets)
+    assert usual_ratio(pairs, 2.0).tolist() == [True, True, True, False, False]
+    assert usual_ratio(PairNumbers.of([], []), 2.0).tolist() == []
 
 
 @given(
@@ -72,9 +92,9 @@ def test_half_of_the_pairs_have_at_least_the_usual_ratio(
     pairs: list[tuple[str, str]], factor: float
 ) -> None:
     sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
-    keep = usual_ratio(sources, targets, factor, DE_EN)
+    keep = usual_ratio(PairNumbers.of(sources, targets), factor)
     assert len(keep) == len(pairs)
-    swapped = usual_ratio(targets, sources, 1e9, DE_EN)
+    swapped = usual_ratio(PairNumbers.of(targets, sources), 1e9)
     assert all(swapped)  # so far off is nothing
     if len(pairs) % 2:
         assert any(keep)  # the pair in the middle is as usual as can be
@@ -144,6 +164,7 @@ def test_languages_that_nobody_knows_are_an_error() -> None:
 
 
 def test_a_missing_library_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    filters._language_identifier.cache_clear()
     monkeypatch.setitem(sys.modules, "py3langid.langid", None)
     message = r"needs the library py3langid; install it with `pip install py3langid`\.$"
     with pytest.raises(ConfigurationError, match=message):

@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 
 from seq2seq.config import ConfigurationError, TokenizerConfig
 from seq2seq.data.corpus import Pairs
-from seq2seq.data.tokenizer import TOKENIZERS, Tokenizer, train_tokenizers
+from seq2seq.data.tokenizer import (
+    TOKENIZERS,
+    Tokenizer,
+    are_draws_repeatable,
+    train_tokenizers,
+)
 
 # Text in which every string that means something to SentencePiece stands as plain text.
 TRICKY = [
@@ -139,6 +144,17 @@ def test_sampled_segmentations_are_the_same_text_and_hang_on_the_seed_alone(
     assert tokenizer.encode_batch(sentences) == best
 
 
+@pytest.mark.parametrize(
+    ("version", "repeatable"),
+    [("0.2.0", True), ("0.2.1", True), ("0.2.2", False), ("0.10.1", False)],
+)
+def test_later_versions_of_the_library_draw_anew_in_every_process(
+    monkeypatch: pytest.MonkeyPatch, version: str, repeatable: bool
+) -> None:
+    monkeypatch.setattr(sentencepiece, "__version__", version)
+    assert are_draws_repeatable() is repeatable
+
+
 def test_without_byte_pieces_a_foreign_character_is_an_unknown_piece(tiny_pairs: Pairs) -> None:
     config = TokenizerConfig("bpe", vocabulary_size=60, byte_fallback=False)
     tokenizer = Tokenizer.train(tiny_pairs.targets, config)
@@ -168,6 +184,43 @@ def test_only_some_of_very_many_sentences_are_learned_from(
     config = TokenizerConfig("bpe", vocabulary_size=290)
     models = [Tokenizer.train(tiny_pairs.targets, config, seed=n).to_bytes() for n in (1, 1, 2)]
     assert models[0] == models[1] != models[2]
+    monkeypatch.undo()
+    monkeypatch.setattr("seq2seq.data.tokenizer._MOST_CHARACTERS", 800)
+    models += [Tokenizer.train(tiny_pairs.targets, config, seed=n).to_bytes() for n in (1, 1)]
+    assert models[0] != models[3] == models[4]
+
+
+@pytest.mark.parametrize("kind", ["unigram", "word"])
+def test_another_process_learns_the_same_from_much_text(
+    tiny_pairs: Pairs, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    config = TokenizerConfig(kind, vocabulary_size=285)
+    here = Tokenizer.train(tiny_pairs.targets, config).to_bytes()
+    monkeypatch.setattr("seq2seq.data.tokenizer._MOST_CHARACTERS_HERE", 100)
+    assert Tokenizer.train(tiny_pairs.targets, config).to_bytes() == here
+    with pytest.raises(ConfigurationError, match=r"must be at most \d+ for this text"):
+        Tokenizer.train(tiny_pairs.targets, TokenizerConfig(kind, vocabulary_size=90_000))
+
+
+def test_what_is_learned_from_is_spread_over_both_sides(
+    tiny_pairs: Pairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learnt = []
+    train = Tokenizer.train
+
+    def spy(sentences: list[str], *arguments: object, **settings: object) -> Tokenizer:
+        learnt.append(sentences)
+        return train(sentences, *arguments, **settings)
+
+    monkeypatch.setattr(Tokenizer, "train", spy)
+    config = TokenizerConfig("bpe", vocabulary_size=290)
+    train_tokenizers(tiny_pairs, config)
+    assert learnt.pop() == [*tiny_pairs.sources, *tiny_pairs.targets]
+    monkeypatch.setattr("seq2seq.data.tokenizer._MOST_SENTENCES", 20)
+    train_tokenizers(tiny_pairs, config)
+    assert len(learnt[0]) == 20
+    assert set(learnt[0][:10]) <= set(tiny_pairs.sources)
+    assert set(learnt[0][10:]) <= set(tiny_pairs.targets)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_the_weights_of_the_log_stand_in_for_those_of_a_missing_file():
     assert weights(record(training={"weights": 2_000_000})) == "2.0 million"
 
 
-@pytest.mark.parametrize("value", [None, True, "3", float("nan"), float("inf"), [1]])
+@pytest.mark.parametrize("value", [None, True, "3", float("nan"), float("inf"), [1], 10**400])
 def test_what_is_no_finite_number_is_none(value):
     assert number(value) is None
     assert score_of(record(scores={"test": {"bleu": {"value": value}}}), "test", "bleu") is None

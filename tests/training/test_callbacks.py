@@ -1,11 +1,7 @@
-import os
-import signal
-import threading
-
 import pytest
 
 from seq2seq.config import TrainingConfig
-from seq2seq.training.callbacks import Plan, handle_signals
+from seq2seq.training.callbacks import Plan
 
 
 @pytest.mark.parametrize(
@@ -20,30 +16,3 @@ from seq2seq.training.callbacks import Plan, handle_signals
 )
 def test_the_plan_counts_optimiser_steps(training, num_batches, expected):
     assert Plan.of(TrainingConfig(**training), num_batches) == expected
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_is_handled_and_the_second_is_not(number):
-    heard = []
-    previous = signal.signal(number, lambda *_: heard.append("before"))
-    try:
-        with handle_signals(lambda: heard.append("handler")):
-            os.kill(os.getpid(), number)
-            os.kill(os.getpid(), number)
-        os.kill(os.getpid(), number)
-    finally:
-        signal.signal(number, previous)
-    assert heard == ["handler", "before", "before"]
-
-
-def test_a_thread_trains_without_signals():
-    done = []
-
-    def run():
-        with handle_signals(pytest.fail):
-            done.append(True)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    assert done == [True]

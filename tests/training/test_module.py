@@ -1,3 +1,6 @@
+import copy
+import math
+
 import pytest
 import torch
 from copy_corpus import TINY_MODEL
@@ -7,7 +10,10 @@ from torch.nn.utils import get_total_norm
 from seq2seq.config import ConfigurationError, TrainingConfig
 from seq2seq.data.batch import make_batch
 from seq2seq.models.encoder_decoder import build_model
-from seq2seq.training.module import OPTIMIZERS, TrainingError, TranslationModule, Window
+from seq2seq.training.errors import TrainingError
+from seq2seq.training.module import OPTIMIZERS, TranslationModule, Window
+from seq2seq.training.skipping import SkippedSteps
+from seq2seq.training.world import World
 
 
 @pytest.fixture
@@ -15,9 +21,24 @@ def batch():
     return make_batch([[4, 5, 6], [7]], [[8, 9], [5, 6, 7, 8]])
 
 
-def make_module(**training):
+def make_module(say=print, **training):
     network = build_model(TINY_MODEL, 11, 13)
-    return TranslationModule(network, TrainingConfig(**training), total_steps=100)
+    config = TrainingConfig(**training)
+    skipped = SkippedSteps(
+        config.non_finite_limit,
+        World(),
+        describe=lambda batch: f"pairs {batch.sentence_indices}",
+        say=say,
+    )
+    return TranslationModule(network, config, total_steps=100, world=World(), skipped=skipped)
+
+
+def with_trainer(module):
+    """The module, able to tell the epoch and the step."""
+    module.trainer = Trainer(
+        accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
+    )
+    return module
 
 
 def test_encoder_and_decoder_are_in_sight():
@@ -97,10 +118,7 @@ def test_matrices_decay_and_biases_do_not(optimizer):
 
 
 def test_the_noise_of_a_batch_depends_on_its_place_only(batch):
-    module = make_module(seed=3)
-    module.trainer = Trainer(
-        accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
-    )
+    module = with_trainer(make_module(seed=3))
     noises = {}
     for place in (0, 1, 0):
         torch.rand(place + 5)
@@ -110,23 +128,99 @@ def test_the_noise_of_a_batch_depends_on_its_place_only(batch):
     module.config = TrainingConfig(seed=4)
     module.on_train_batch_start(batch, 0)
     assert torch.rand(3).tolist() != noises[0][0]
+    module.config, module.world = TrainingConfig(seed=3), World(1, 2)  # another process
+    module.on_train_batch_start(batch, 0)
+    assert torch.rand(3).tolist() != noises[0][0]
 
 
-@pytest.mark.parametrize(("name", "attribute"), [("loss", "loss"), ("gradient", "gradient_norm")])
-def test_what_is_not_finite_is_named(name, attribute):
-    module = make_module()
-    module.trainer = Trainer(
-        accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
+def step_with(module, optimizer, batch, more=0.0):
+    """An optimiser step; what is added to the loss leaves its own gradients as they are."""
+    original = module.network.loss
+
+    def loss(*inputs, **settings):
+        output = original(*inputs, **settings)
+        return output._replace(loss=output.loss + more)
+
+    module.network.loss = loss
+    module.training_step(batch, 0).backward()
+    module.network.loss = original
+    module.configure_gradient_clipping(optimizer)
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("more", [float("nan"), float("inf")])
+def test_a_step_that_is_not_finite_changes_nothing_and_is_said(batch, optimizer, more):
+    said = []
+    module = with_trainer(make_module(optimizer=optimizer, say=said.append))
+    configured = module.configure_optimizers()["optimizer"]
+    for _ in range(3):
+        step_with(module, configured, batch)
+    before = copy.deepcopy([module.state_dict(), configured.state_dict()["state"]])
+    loss, pieces = float(module.window.loss), module.window.target_pieces
+    step_with(module, configured, batch, more)
+    assert module.skipped.in_a_row == 1
+    after = [module.state_dict(), configured.state_dict()["state"]]
+    torch.testing.assert_close(after, before, rtol=0, atol=0)
+    assert (float(module.window.loss), module.window.target_pieces) == (loss, pieces)
+    assert said == ["step 1 of epoch 1 is left out: its loss is not finite, with pairs (0, 1)"]
+    step_with(module, configured, batch)
+    assert module.skipped.in_a_row == 0
+    assert not torch.equal(
+        module.decoder.embedding.weight, before[0]["network.decoder.embedding.weight"]
     )
-    module.check_finite()
-    setattr(module.window, attribute, torch.tensor(float("nan")))
-    with pytest.raises(TrainingError, match=rf"^The {name} became nan in epoch 1 after 0 steps; "):
-        module.check_finite()
+
+
+def test_gradients_alone_may_be_infinite(batch):
+    said = []
+    module = with_trainer(make_module(say=said.append))
+    output = module.training_step(batch, 0)
+    (output * 1e38 * 1e38).backward()
+    module.configure_gradient_clipping(torch.optim.SGD(module.parameters(), lr=1.0))
+    assert "its gradient is not finite" in said[0]
+    assert all(parameter.grad is None for parameter in module.parameters())
+
+
+def test_too_many_steps_in_a_row_end_training(batch):
+    module = with_trainer(make_module(non_finite_limit=2))
+    optimizer = module.configure_optimizers()["optimizer"]
+    for more in (math.nan, 0.0, math.nan, math.nan):
+        step_with(module, optimizer, batch, more)
+    with pytest.raises(
+        TrainingError,
+        match=r"^The loss was not finite in step 1 of epoch 1, as in the 2 before it, with pairs "
+        r"\(0, 1\); look at them, lower `training.learning_rate` or `training.gradient_clip`, or "
+        r"raise `training.warmup_steps`.$",
+    ):
+        step_with(module, optimizer, batch, math.nan)
+
+
+def test_a_limit_of_none_ends_training_at_once(batch):
+    module = with_trainer(make_module(non_finite_limit=0))
+    optimizer = module.configure_optimizers()["optimizer"]
+    with pytest.raises(TrainingError, match=r"allows none, with pairs"):
+        step_with(module, optimizer, batch, math.nan)
+
+
+def test_a_checkpoint_knows_the_steps_that_were_left_out():
+    module, resumed = make_module(), make_module()
+    module.skipped.in_a_row = 3
+    checkpoint = {}
+    module.on_save_checkpoint(checkpoint)
+    resumed.on_load_checkpoint(checkpoint)
+    assert resumed.skipped.in_a_row == 3
+    resumed.on_load_checkpoint({})  # of an earlier version
+    assert resumed.skipped.in_a_row == 0
 
 
 def test_names_are_checked():
     with pytest.raises(ConfigurationError, match=r"`training.optimizer` must be one of adam, sgd"):
         make_module(optimizer="lion").configure_optimizers()
+
+
+def test_a_window_whose_steps_were_all_left_out_has_no_numbers():
+    assert math.isnan(Window().means()["loss"])
 
 
 def test_a_window_counts_pieces_and_padding(batch):

@@ -1,9 +1,14 @@
+import errno
+import os
+import re
 from dataclasses import replace
 
 import pytest
+import torch
 from copy_corpus import make_recipe
 
 from seq2seq.config import ConfigurationError, SearchConfig
+from seq2seq.training.checkpoints import read_step, save_checkpoint
 from seq2seq.training.run_folder import RunFolder
 
 
@@ -53,6 +58,27 @@ def test_overwrite_of_a_folder_without_a_run_deletes_nothing(tmp_path, recipe, t
     assert (tmp_path / "README.md").read_text() == "mine"
 
 
+@pytest.mark.parametrize("recipe_is_there", [True, False])
+def test_a_new_run_never_continues_an_older_one(folder, recipe, tiny_tokenizers, recipe_is_there):
+    save(folder, 3, 5)
+    if not recipe_is_there:  # as when `--overwrite` was killed
+        (folder.path / "recipe.yaml").unlink()
+    folder.begin(recipe, tiny_tokenizers, overwrite=recipe_is_there)
+    assert folder.find_checkpoint() == 0
+
+
+def test_overwrite_forgets_the_checkpoints_first(folder, recipe, tiny_tokenizers, monkeypatch):
+    save(folder, 3, 5)
+
+    def die(*args, **kwargs):
+        raise SystemExit
+
+    monkeypatch.setattr("shutil.rmtree", die)
+    with pytest.raises(SystemExit):
+        folder.begin(recipe, tiny_tokenizers, overwrite=True)
+    assert folder.find_checkpoint() == 0
+
+
 def test_resume_of_a_folder_without_a_run_is_refused(tmp_path):
     folder = RunFolder(tmp_path / "typo")
     message = "run folder .*typo holds no run to continue; start one without `--resume`"
@@ -76,12 +102,20 @@ def test_resume_names_a_damaged_recipe(folder, recipe, content, message):
         folder.check_same_run(recipe)
 
 
-def test_what_a_killed_process_left_is_removed(folder, recipe, tiny_tokenizers):
-    stale = folder.checkpoints / ".last.ckpt.123.part"
-    stale.write_text("half")
+@pytest.mark.parametrize("place", ["", "checkpoints", "logs", "translations", "cache"])
+def test_what_a_killed_process_left_is_removed(folder, place):
+    stale = folder.path / place / ".k3x9.part"
+    stale.mkdir(parents=True)
+    (stale / "half").write_text("half")
     with folder.locked():
-        folder.begin(recipe, tiny_tokenizers, overwrite=False)
-    assert not stale.exists()
+        assert not stale.exists()
+
+
+def test_ids_that_a_killed_process_left_half_encoded_are_removed(folder):
+    for name in (".train-1234-k3x9", "train-1234"):
+        (folder.cache / name).mkdir(parents=True)
+    with folder.locked():
+        assert [entry.name for entry in folder.cache.iterdir()] == ["train-1234"]
 
 
 @pytest.mark.parametrize("begins", [True, False])
@@ -138,28 +172,13 @@ def test_a_resumed_run_cannot_become_another_one(folder, recipe, section, settin
 
 
 def test_a_folder_in_use_is_refused(folder):
-    message = "run folder .*run is in use by another training"
+    message = rf"run folder .*run is in use by another training \(process {os.getpid()} on "
     with folder.locked():
         for _ in range(2):
             with pytest.raises(ConfigurationError, match=message), folder.locked():
                 pass
     with folder.locked():
         pass
-
-
-@pytest.mark.parametrize("another_came", [True, False])
-def test_a_lock_on_a_deleted_file_keeps_nobody_out(folder, monkeypatch, another_came):
-    lock = folder.path / ".lock"
-
-    def flock(*arguments):
-        """Before we lock it, its owner deletes the file and somebody else makes a new one."""
-        lock.rename(folder.path / "deleted")
-        if another_came:
-            lock.touch()
-
-    monkeypatch.setattr("fcntl.flock", flock)
-    with pytest.raises(ConfigurationError, match="in use by another training"), folder.locked():
-        pytest.fail("two are in the folder")
 
 
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
@@ -179,6 +198,82 @@ def test_a_damaged_checkpoint_is_named_and_never_executed(folder, content, tmp_p
     with pytest.raises(ConfigurationError, match=message):
         folder.find_checkpoint()
     assert not (tmp_path / "owned").exists()
+
+
+def save(folder, *steps):
+    for step in steps:
+        save_checkpoint(folder.last_checkpoint, {"global_step": step, "w": torch.ones(3)})
+
+
+def test_a_run_without_a_checkpoint_begins_at_its_beginning(folder):
+    assert folder.find_checkpoint() == 0
+
+
+def test_the_checkpoint_before_takes_the_place_of_a_damaged_one(folder, capsys):
+    save(folder, 3, 5)
+    data = bytearray(folder.last_checkpoint.read_bytes())
+    data[data.index(b"global_step")] ^= 1
+    folder.last_checkpoint.write_bytes(data)
+    assert folder.find_checkpoint() == 3
+    said = capsys.readouterr().err
+    assert said.endswith(
+        "last.ckpt is damaged; the run continues after step 3, from the checkpoint before.\n"
+    )
+    assert (read_step(folder.last_checkpoint), folder.previous_checkpoint.exists()) == (3, False)
+
+
+def test_a_process_that_was_killed_between_two_moves_left_the_checkpoint_before(folder, capsys):
+    save(folder, 3, 5)
+    folder.last_checkpoint.unlink()
+    assert folder.find_checkpoint() == 3
+    assert capsys.readouterr().err == ""
+    assert read_step(folder.last_checkpoint) == 3
+
+
+def test_two_damaged_checkpoints_are_named(folder):
+    save(folder, 3, 5)
+    for path in (folder.last_checkpoint, folder.previous_checkpoint):
+        path.write_bytes(path.read_bytes()[:-9])
+    message = r"last.ckpt and .*previous.ckpt are damaged or no checkpoint; start again with `--ov"
+    with pytest.raises(ConfigurationError, match=message):
+        folder.find_checkpoint()
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "{run} cannot be written: No space left on device; free space there, then continue "
+            "with `--resume`.",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "{run}/corpus.json"),
+            "{run}/corpus.json cannot be written: Permission denied; mend that, then continue with "
+            "`--resume`.",
+        ),
+    ],
+)
+def test_a_folder_that_cannot_be_written_any_more_is_named_with_the_mend(folder, error, message):
+    if error.filename is not None:
+        error.filename = error.filename.format(run=folder.path)
+    expected = f"^{re.escape(message.format(run=folder.path))}$"
+    with pytest.raises(ConfigurationError, match=expected), folder.locked():
+        raise error
+
+
+def test_a_run_that_has_not_begun_is_started_again(tmp_path):
+    folder = RunFolder(tmp_path / "new")
+    message = r"new cannot be written: Disk quota exceeded; free space there, then start again\."
+    with pytest.raises(ConfigurationError, match=message), folder.locked():
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+
+@pytest.mark.parametrize("place", ["/elsewhere", "{run}/checkpoints/best-00000005.safetensors"])
+def test_an_error_of_reading_stays_what_it_is(folder, place):
+    file = place.format(run=folder.path)
+    with pytest.raises(FileNotFoundError, match=file), folder.locked():
+        raise FileNotFoundError(errno.ENOENT, "No such file", file)
 
 
 @pytest.mark.parametrize("shared", [True, False])

@@ -1,4 +1,5 @@
 import csv
+import math
 import os
 import re
 import signal
@@ -10,13 +11,13 @@ from copy_corpus import make_recipe, write_copy_corpus
 from safetensors.torch import load_file
 
 from seq2seq.config import EOS_ID, PAD_ID, ModelConfig
-from seq2seq.data.readers import read_lines
+from seq2seq.data.text_files import read_lines
+from seq2seq.data.tokenizer import are_draws_repeatable
 from seq2seq.exits import run_command
 from seq2seq.model_directory import load_model_directory, read_scores
-from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.training import callbacks, development
-from seq2seq.training.callbacks import TrainingInterrupted
-from seq2seq.training.module import TrainingError, TranslationModule
+from seq2seq.training.errors import TrainingError, TrainingInterrupted
+from seq2seq.training.module import TranslationModule
 from seq2seq.training.train import train
 from seq2seq.translator import Translator
 
@@ -123,12 +124,14 @@ def test_a_killed_run_continues_from_its_last_checkpoint(tmp_path, tiny_corpus, 
 
 
 def test_an_interrupted_run_continues_with_the_same_segmentations(
-    tmp_path, tiny_corpus, monkeypatch
+    tmp_path, tiny_corpus, monkeypatch, capsys
 ):
     recipe = make_recipe(tiny_corpus)
     tokenizer = replace(recipe.tokenizer, vocabulary_size=20, sampling=0.5)
     recipe = replace(recipe, tokenizer=tokenizer)
     straight = train(recipe, tmp_path / "straight")
+    is_said = "this run cannot be repeated exactly" in capsys.readouterr().err
+    assert is_said is not are_draws_repeatable()
     with monkeypatch.context() as patch:
         at_step(patch, NUM_STEPS + 3, lambda: os.kill(os.getpid(), signal.SIGINT))
         with pytest.raises(TrainingInterrupted):
@@ -304,9 +307,10 @@ def test_the_average_is_kept_if_it_is_no_worse(tmp_path, tiny_corpus, monkeypatc
     scripted(monkeypatch, [1.0, 3.0, 2.0, value])
     result = train(make_recipe(tiny_corpus, max_epochs=3, average_best=2), tmp_path / "run")
     assert result.averaged == averaged
-    files = sorted((result.path / "checkpoints").glob("best-*"))
-    assert [file.stem for file in files] == [f"best-{e * NUM_STEPS:08d}" for e in (2, 3)]
-    best, other = (load_file(file) for file in files)
+    best, other = (
+        load_file(result.path / f"checkpoints/best-{epoch * NUM_STEPS:08d}.safetensors")
+        for epoch in (2, 3)
+    )
     weights = weights_of(result.path)
     for name, tensor in weights.items():
         expected = best[name] if averaged == 1 else (best[name] + other[name]) / 2
@@ -322,28 +326,63 @@ def test_time_that_is_up_ends_training_with_an_evaluation(tmp_path, tiny_corpus)
     assert load_model_directory(result.path)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_stops_with_advice(tmp_path, tiny_corpus, monkeypatch, value):
-    original = EncoderDecoder.loss
+def break_losses(monkeypatch, steps):
+    """Makes the loss of some training steps, counted from 1, not a number."""
+    original = TranslationModule.forward
 
-    def loss(self, *args, **settings):
-        output = original(self, *args, **settings)
-        return output._replace(loss=output.loss * value)
+    def forward(self, batch):
+        output = original(self, batch)
+        broken = self.global_step + 1 in steps
+        return output._replace(loss=output.loss * math.nan) if broken else output
 
-    monkeypatch.setattr(EncoderDecoder, "loss", loss)
-    advice = (
-        f"The loss became {value} in epoch 1 after 0 steps; lower `training.learning_rate` or "
-        "`training.gradient_clip`, or raise `training.warmup_steps`."
+    monkeypatch.setattr(TranslationModule, "forward", forward)
+
+
+def test_losses_that_are_not_finite_stop_with_the_batch_and_advice(
+    tmp_path, tiny_corpus, monkeypatch, capfd
+):
+    break_losses(monkeypatch, range(3, 99))
+    recipe = make_recipe(tiny_corpus, non_finite_limit=2, checkpoint_minutes=1e-9)
+    with pytest.raises(TrainingError) as caught:
+        train(recipe, tmp_path / "run")
+    pattern = (
+        r"with training pairs ((\d+)(, \d+)*( and \d+ more)?) \(the first source: '([\d ]+)'\)"
     )
-    with pytest.raises(TrainingError, match=f"^{re.escape(advice)}$"):
-        train(make_recipe(tiny_corpus), tmp_path / "run")
+    found = re.fullmatch(
+        rf"The loss was not finite in step 5 of epoch 1, as in the 2 before it, {pattern}; look at "
+        r"them, lower `training.learning_rate` or `training.gradient_clip`, or raise "
+        r"`training.warmup_steps`.",
+        str(caught.value),
+    )
+    assert read_lines(tiny_corpus / "train.aa")[int(found[2]) - 1] == found[5]
+    said = [line for line in capfd.readouterr().err.splitlines() if "left out" in line]
+    assert len(said) == 2
+    assert re.fullmatch(
+        rf"step 3 of epoch 1 is left out: its loss is not finite, {pattern}", said[0]
+    )
     assert not (tmp_path / "run/model.safetensors").exists()
-    assert not list((tmp_path / "run/checkpoints").glob("*.ckpt"))
+    last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert all(tensor.isfinite().all() for tensor in last["state_dict"].values())
+
+
+@pytest.mark.parametrize("step", [3, 4])
+def test_a_resumed_run_goes_over_the_same_steps(tmp_path, tiny_corpus, monkeypatch, step):
+    break_losses(monkeypatch, (4, 5, NUM_STEPS + 2))
+    recipe = make_recipe(tiny_corpus, non_finite_limit=2, validate_every=0.1)
+    straight = train(recipe, tmp_path / "straight")
+    with monkeypatch.context() as patch:
+        at_step(patch, step, lambda: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(TrainingInterrupted):
+            train(recipe, tmp_path / "interrupted")
+    resumed = train(recipe, tmp_path / "interrupted", resume=True)
+    weights = weights_of(resumed.path)
+    assert all(torch.equal(t, weights[name]) for name, t in weights_of(straight.path).items())
+    assert history_of(resumed) == history_of(straight)
 
 
 def test_weights_that_explode_stop_training_with_advice(tmp_path, tiny_corpus):
     recipe = make_recipe(tiny_corpus, learning_rate=3e38, gradient_clip=0.0, optimizer="sgd")
-    with pytest.raises(TrainingError, match=r"; lower `training.learning_rate` or"):
+    with pytest.raises(TrainingError, match=r"lower `training.learning_rate` or"):
         train(recipe, tmp_path / "run")
 
 

@@ -99,11 +99,15 @@ def test_a_network_that_cannot_be_made_leaves_an_earlier_run_alone(
     assert files_of(tmp_path / "run") == files
 
 
-def test_the_ids_of_a_run_are_encoded_once(tmp_path, tiny_corpus, monkeypatch):
+def test_the_corpus_of_a_run_is_prepared_and_encoded_once(tmp_path, tiny_corpus, monkeypatch):
     recipe = make_recipe(tiny_corpus, max_epochs=1)
     train(recipe, tmp_path / "run")
-    assert len(list((tmp_path / "run/cache").iterdir())) == 2
-    monkeypatch.setattr("seq2seq.data.encoded._encode", lambda *_: pytest.fail("encoded again"))
+    kinds = {path.name.partition("-")[0] for path in (tmp_path / "run/cache").iterdir()}
+    assert kinds == {"corpus", "train", "dev"}
+    monkeypatch.setattr(
+        "seq2seq.data.encoded.write_ids", lambda *_, **__: pytest.fail("encoded again")
+    )
+    monkeypatch.setattr("seq2seq.data.loading.prepare_set", lambda *_, **__: pytest.fail("read"))
     train(recipe, tmp_path / "run", resume=True)
 
 
