@@ -91,7 +91,7 @@ def train_and_report(
     """The run.
 
     Args:
-        resume: Continue the run that stands in the folder.
+        resume: Continue the run that stands in the folder, or begin one if there is none.
         overwrite: Delete the run that stands in the folder.
         runs_dir: Where the folder of the run is made.
         suit: Fits the recipe to the number of training pairs.

@@ -93,23 +93,20 @@ class RunFolder:
             if is_new and not any(self.path.iterdir()):
                 self.path.rmdir()
 
+    @property
+    def holds_run(self) -> bool:
+        """Whether a run has begun in it."""
+        return self._recipe_file.exists()
+
     def check(self, *, resume: bool, overwrite: bool) -> None:
         """Finds out whether the folder may be used, and changes nothing.
 
         Raises:
-            ConfigurationError: If it holds a run that is neither to be resumed nor overwritten,
-                or holds none to be resumed.
+            ConfigurationError: If it holds a run that is neither to be resumed nor overwritten.
         """
         if resume and overwrite:
             raise ConfigurationError("`--resume` and `--overwrite` exclude each other.")
-        holds_run = self._recipe_file.exists()
-        if resume:
-            if not holds_run:
-                raise ConfigurationError(
-                    f"The run folder {self.path} holds no run to continue; start one without "
-                    f"`--resume`."
-                )
-        elif holds_run and not overwrite:
+        if self.holds_run and not (resume or overwrite):
             raise ConfigurationError(
                 f"The run folder {self.path} holds a run already; continue it with "
                 f"`--resume` or replace it with `--overwrite`."
@@ -139,7 +136,7 @@ class RunFolder:
             # from now on must not continue another one.
             for checkpoint in (self.last_checkpoint, self.previous_checkpoint):
                 checkpoint.unlink(missing_ok=True)
-        if overwrite and self._recipe_file.exists():
+        if overwrite and self.holds_run:
             self._clear()
         self._keep_new_cache()
         self.checkpoints.mkdir(parents=True, exist_ok=True)

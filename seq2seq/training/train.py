@@ -78,6 +78,7 @@ def train(
     Args:
         run_dir: Becomes the model directory; `checkpoints/` and `logs/` stand in it too.
         resume: Continues an interrupted run; the weights become those of an uninterrupted one.
+            Begins one if there is none.
         overwrite: Deletes the run that is there.
         suit: Fits the recipe to the number of training pairs, once that is known.
 
@@ -108,6 +109,9 @@ def _lead(
     folder = RunFolder(run_dir)
     with folder.locked():
         folder.check(resume=resume, overwrite=overwrite)
+        if resume and not folder.holds_run:  # killed before it began, or not yet called
+            say(f"{folder.path} holds no run to continue, so one begins")
+            resume = False
         if resume and suit is None:
             folder.check_same_run(recipe)
         hardware = choose_hardware(recipe.training)

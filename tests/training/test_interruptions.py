@@ -83,8 +83,7 @@ def straight(start, tmp_path_factory):
 
 def go_on(start, runs, fault=None):
     """Starts a run, or continues it if it has begun."""
-    has_begun = (runs / "x" / "recipe.yaml").exists()
-    return start(command(runs, *(["--resume", "true"] if has_begun else [])), fault)
+    return start(command(runs, "--resume", "true"), fault)
 
 
 def finish(start, runs, straight):

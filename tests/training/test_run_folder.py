@@ -79,14 +79,6 @@ def test_overwrite_forgets_the_checkpoints_first(folder, recipe, tiny_tokenizers
     assert folder.find_checkpoint() == 0
 
 
-def test_resume_of_a_folder_without_a_run_is_refused(tmp_path):
-    folder = RunFolder(tmp_path / "typo")
-    message = "run folder .*typo holds no run to continue; start one without `--resume`"
-    with pytest.raises(ConfigurationError, match=message), folder.locked():
-        folder.check(resume=True, overwrite=False)
-    assert not folder.path.exists()
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -123,6 +123,14 @@ def test_a_killed_run_continues_from_its_last_checkpoint(tmp_path, tiny_corpus, 
     assert history_of(resumed) == history_of(straight)
 
 
+def test_resuming_where_there_is_no_run_begins_one_and_says_so(tmp_path, tiny_corpus, capsys):
+    recipe = make_recipe(tiny_corpus)
+    begun = train(recipe, tmp_path / "begun", resume=True)
+    assert "begun holds no run to continue, so one begins" in capsys.readouterr().err
+    weights = weights_of(train(recipe, tmp_path / "straight").path)
+    assert all(torch.equal(t, weights[name]) for name, t in weights_of(begun.path).items())
+
+
 def test_an_interrupted_run_continues_with_the_same_segmentations(
     tmp_path, tiny_corpus, monkeypatch, capsys
 ):
