@@ -7,7 +7,7 @@ from typing import Any
 from seq2seq.config import PAD_ID, ConfigurationError, shown
 from seq2seq.data.tokenizer import Tokenizers
 from seq2seq.decoding.shortlist import Lexicon
-from seq2seq.tensor_files import open_tensors, read_tensors, tensors_to_bytes
+from seq2seq.tensor_files import open_tensors, read_metadata, read_tensors, tensors_to_bytes
 
 
 def lexicon_to_bytes(lexicon: Lexicon, digests: Mapping[str, str]) -> bytes:
@@ -31,7 +31,7 @@ def read_lexicon(file: Path, tokenizers: Tokenizers, digests: Mapping[str, str])
         ConfigurationError: If it is none, damaged, or of other tokenizers.
     """
     with open_tensors(file) as entries:
-        metadata = entries.metadata() or {}
+        metadata = read_metadata(file, entries)
         if any(metadata.get(name) != digest for name, digest in digests.items()):
             raise ConfigurationError(
                 f"{file} does not fit the model: it was learnt with another tokenizer; learn it "

@@ -42,7 +42,13 @@ from seq2seq.recipe_yaml import (
     recipe_to_yaml,
     values_from_yaml,
 )
-from seq2seq.tensor_files import checksum, open_tensors, read_tensors, tensors_to_bytes
+from seq2seq.tensor_files import (
+    checksum,
+    open_tensors,
+    read_metadata,
+    read_tensors,
+    tensors_to_bytes,
+)
 
 RECIPE_FILE, WEIGHTS_FILE, LEXICON_FILE, SCORES_FILE, CARD_FILE = (
     "recipe.yaml",
@@ -276,8 +282,9 @@ def _load_tokenizer(file: Path, digests: Mapping[str, str]) -> Tokenizer:
 
 
 def _read_metadata(folder: Path) -> dict[str, str]:
-    with _open(folder / WEIGHTS_FILE) as weights:
-        return weights.metadata() or {}
+    file = folder / WEIGHTS_FILE
+    with _open(file) as weights:
+        return read_metadata(file, weights)
 
 
 def _load_weights(folder: Path, model: nn.Module) -> None:

@@ -3,6 +3,7 @@
 Opening one executes nothing; what is in it is read from the disk when somebody asks for it.
 """
 
+import json
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ _MOST_HEADER_BYTES = 1_000_000
 _MOST_BYTES = 1 << 40
 _LENGTH_BYTES = 8  # in which a file says how long its header is
 _CHECKSUM = "crc32"
+_METADATA = "seq2seq"
 
 
 def checksum(tensors: Mapping[str, "Tensor"]) -> dict[str, str]:
@@ -40,12 +42,31 @@ def checksum(tensors: Mapping[str, "Tensor"]) -> dict[str, str]:
 
 
 def tensors_to_bytes(tensors: Mapping[str, "Tensor"], metadata: Mapping[str, str]) -> bytes:
-    """A file of tensors with metadata and checksum."""
+    """A file of tensors with metadata and checksum; the same ones give the same bytes."""
     import safetensors.torch
 
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    kept = {"format": "pt", **metadata, **checksum(whole)}
-    return safetensors.torch.save(whole, metadata=kept)
+    # One entry, since the library writes several in an order that it draws each time.
+    kept = json.dumps({**metadata, **checksum(whole)}, sort_keys=True)
+    return safetensors.torch.save(whole, metadata={_METADATA: kept})
+
+
+def read_metadata(file: Path, entries: Any) -> dict[str, str]:
+    """The metadata of an open file, checksum included; older files hold them one by one.
+
+    Raises:
+        ConfigurationError: If they are damaged.
+    """
+    found = entries.metadata() or {}
+    if _METADATA not in found:
+        return found
+    try:
+        metadata = json.loads(found[_METADATA])
+    except (ValueError, RecursionError):
+        metadata = None
+    if not isinstance(metadata, dict):
+        raise ConfigurationError(f"{file} is no safetensors file, or damaged.")
+    return metadata
 
 
 @contextmanager
@@ -78,7 +99,7 @@ def read_tensors(file: Path, entries: Any) -> dict[str, "Tensor"]:
         ConfigurationError: If they are not what their checksum says; older files have none.
     """
     tensors = {name: entries.get_tensor(name) for name in entries.keys()}  # noqa: SIM118
-    expected = (entries.metadata() or {}).get(_CHECKSUM)
+    expected = read_metadata(file, entries).get(_CHECKSUM)
     if expected is not None and checksum(tensors) != {_CHECKSUM: expected}:
         raise ConfigurationError(
             f"{file} is damaged: its tensors have changed since they were written."

@@ -22,7 +22,7 @@ from seq2seq.model_directory import (
     update_scores,
 )
 from seq2seq.models.encoder_decoder import build_model
-from seq2seq.tensor_files import checksum
+from seq2seq.tensor_files import checksum, read_metadata
 
 
 def load_tensors(directory):
@@ -361,7 +361,7 @@ def replace_lexicon(directory, lexicon, **changes):
     tensors = {"translations": lexicon.translations, "frequent": lexicon.frequent, **changes}
     tensors.pop("metadata", None)
     with safetensors.safe_open(file, framework="pt") as entries:
-        metadata = {**entries.metadata(), **checksum(tensors)}
+        metadata = {**read_metadata(file, entries), **checksum(tensors)}
     metadata = changes.get("metadata", metadata)
     file.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
 

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from seq2seq.config import ConfigurationError
-from seq2seq.tensor_files import checksum, open_tensors, read_tensors
+from seq2seq.tensor_files import (
+    checksum,
+    open_tensors,
+    read_metadata,
+    read_tensors,
+    tensors_to_bytes,
+)
 
 TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.arange(5, dtype=torch.int32)}
 
@@ -32,6 +38,24 @@ def test_tensors_are_read_with_their_checksum_and_without(
     found = read(write(tmp_path / "a.safetensors", TENSORS, metadata))
     assert found.keys() == TENSORS.keys()
     assert all(torch.equal(found[name], TENSORS[name]) for name in TENSORS)
+
+
+def test_the_same_tensors_and_metadata_give_the_same_bytes(tmp_path: Path) -> None:
+    metadata = {f"name {number}": "value" for number in range(5)}
+    backwards = dict(reversed(metadata.items()))
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(tensors_to_bytes(TENSORS, metadata))
+    assert tensors_to_bytes(TENSORS, backwards) == file.read_bytes()
+    with open_tensors(file) as entries:
+        assert read_metadata(file, entries) == {**metadata, **checksum(TENSORS)}
+    assert read(file).keys() == TENSORS.keys()
+
+
+@pytest.mark.parametrize("metadata", ["", "{", "[]", "[" * 100_000])
+def test_damaged_metadata_are_refused(tmp_path: Path, metadata: str) -> None:
+    file = write(tmp_path / "a.safetensors", TENSORS, {"seq2seq": metadata})
+    with pytest.raises(ConfigurationError, match="is no safetensors file, or damaged"):
+        read(file)
 
 
 @given(

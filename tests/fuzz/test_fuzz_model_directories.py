@@ -20,7 +20,7 @@ from seq2seq.model_directory import (
     load_model_directory,
     read_scores,
 )
-from seq2seq.tensor_files import open_tensors
+from seq2seq.tensor_files import open_tensors, read_metadata
 from seq2seq.translator import Translator
 
 FILES = ("recipe.yaml", "model.safetensors", "shared.model", "lexicon.safetensors")
@@ -54,12 +54,13 @@ def directory(small_directory: Path, tmp_path: Path) -> Path:
 def forget_checksums(directory: Path) -> None:
     """Makes it a directory of an older version, whose files of tensors hold tensors alone."""
     for name in TENSOR_FILES:
-        with open_tensors(directory / name) as entries:
+        file = directory / name
+        with open_tensors(file) as entries:
             tensors = {key: entries.get_tensor(key) for key in entries.keys()}  # noqa: SIM118
-            kept = dict(entries.metadata()) if name == "lexicon.safetensors" else {}
+            kept = read_metadata(file, entries) if name == "lexicon.safetensors" else {}
         kept.pop("crc32", None)
         data = safetensors.torch.save(tensors, metadata=kept or None)
-        (directory / name).write_bytes(data)
+        file.write_bytes(data)
 
 
 def same_model(first: LoadedModel, second: LoadedModel) -> bool:
