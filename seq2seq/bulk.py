@@ -9,12 +9,12 @@ import dataclasses
 import functools
 import os
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ import torch
 
 from seq2seq.config import ConfigurationError, shown
 from seq2seq.devices import device_of_process
-from seq2seq.exits import INTERRUPTED
 from seq2seq.line_translator import (
     Job,
     LineTranslator,
@@ -31,9 +30,11 @@ from seq2seq.line_translator import (
     translate_shard,
 )
 from seq2seq.lines import LineReader, numbered_windows, open_input, reason
-from seq2seq.partial_output import Shard, publish
+from seq2seq.partial_output import Shard, claimed, is_begun, is_claimed, publish
+from seq2seq.processes import end_with_parent, how_killed, signals_later, signals_now
 
 _LOOK_AGAIN_SECONDS = 0.2
+_MEETING_SECONDS = 1800.0  # until all processes have been started
 _MOST_DEVICES, _MOST_DEATHS = 256, 3
 _SPAWN = get_context("spawn")
 
@@ -46,6 +47,8 @@ class Rank:
     count: int = 1
     local_index: int = 0
     """Among the processes of its machine, which have a GPU each."""
+    start: str = ""
+    """The same for all that were started together, and for no others at the same time."""
 
     def __str__(self) -> str:
         return f"process {self.index + 1} of {self.count}"
@@ -58,7 +61,9 @@ def find_rank() -> Rank:
     )
     if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
         return Rank()
-    return Rank(int(index), int(count), int(local_index) if local_index.isdecimal() else 0)
+    names = ("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID")
+    start = " ".join(os.environ.get(name, "") for name in names).strip()
+    return Rank(int(index), int(count), int(local_index) if local_index.isdecimal() else 0, start)
 
 
 def check_processes(
@@ -79,6 +84,14 @@ def check_processes(
     if devices > 1 and rank.count > 1:
         raise ConfigurationError(
             "`devices` is for one machine alone; torchrun starts processes itself."
+        )
+    tasks = os.environ.get("SLURM_NTASKS", "")
+    # A batch script has the number of tasks, too, but is none of them: that is what `srun` starts.
+    is_task = "SLURM_STEP_ID" in os.environ and "RANK" not in os.environ
+    if is_task and tasks.isdecimal() and int(tasks) > 1 and output is not None:
+        raise ConfigurationError(
+            f"SLURM has started {tasks} tasks, which would all translate the whole input; start "
+            f"one task with `devices`, or torchrun, which shares the input out."
         )
     if is_resumed and output is None:
         raise ConfigurationError("`resume` needs `output`, a file.")
@@ -104,11 +117,15 @@ def translate_as_rank(
         ConfigurationError: If anything fails; says whether what is done is kept.
         TranslationInterrupted: After Ctrl-C, likewise.
     """
-    with _translated(job, source_file, output, rank, resume, listener) as (shard, reader):
-        shards = [Shard(output, index) for index in range(rank.count)]
-        if rank.index == 0:
-            while not all(other.catch_up(shard.record) for other in shards):
-                time.sleep(_LOOK_AGAIN_SECONDS)
+    shards = [Shard(output, index) for index in range(rank.count)]
+    work = _translated(job, source_file, output, rank, resume, listener)
+    if rank.index:
+        _wait_for_first(output, rank)
+        with work as (shard, reader):
+            pass
+    else:
+        with claimed(output, rank.start), work as (shard, reader):
+            _wait_for_others(shard, shards)
             _publish(shards, source_file)
     return _count([shard], reader) if rank.index else _count(shards, reader)
 
@@ -132,23 +149,44 @@ def translate_in_processes(
     """
     device_of_process(job.device, devices - 1)
     ranks = [Rank(index, devices, index) for index in range(devices)]
-    say_once = functools.cache(listener.say)  # all of them say by what means they translate
-    workers = [
-        _Worker((job, source_file.name, output), rank, resume, listener, say_once) for rank in ranks
-    ]
-    try:
-        _watch(workers)
-    except KeyboardInterrupt as error:
-        raise TranslationInterrupted("interrupted; `--resume` goes on.") from error
-    finally:
-        for worker in workers:
-            worker.stop()
+    # All of them say by what means they translate.
+    listener = dataclasses.replace(listener, describe=functools.cache(listener.describe))
+    workers = [_Worker((job, source_file.name, output), rank, resume, listener) for rank in ranks]
     shards = [Shard(output, index) for index in range(devices)]
-    with shards[0].opened({}, resume=True):
-        for shard in shards[1:]:
-            shard.catch_up(shards[0].record)
-        reader = _publish(shards, source_file)
+    with claimed(output):
+        try:
+            _watch(workers)
+        except KeyboardInterrupt as error:
+            advice = "; `--resume` goes on" if is_begun(output) else ""
+            raise TranslationInterrupted(f"interrupted{advice}.") from error
+        finally:
+            for worker in workers:
+                worker.stop()
+        with shards[0].opened({}, resume=True):
+            for shard in shards[1:]:
+                shard.catch_up(shards[0].record)
+            reader = _publish(shards, source_file)
     return _count(shards, reader)
+
+
+def _wait_for_first(output: Path, rank: Rank) -> None:
+    """Does not touch what other processes write, as long as the first one has not claimed it."""
+    deadline = time.monotonic() + _MEETING_SECONDS
+    while not is_claimed(output, rank.start):
+        if time.monotonic() > deadline:
+            raise ConfigurationError(f"{rank} has waited in vain for the first process to begin.")
+        time.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def _wait_for_others(shard: Shard, shards: Sequence[Shard]) -> None:
+    """Waits until all shards are complete, and those who write them will touch them no more."""
+    deadline = time.monotonic() + _MEETING_SECONDS
+    while True:
+        late = time.monotonic() > deadline
+        are_complete = [other.catch_up(shard.record, late=late) for other in shards]
+        if all(are_complete):
+            return
+        time.sleep(_LOOK_AGAIN_SECONDS)
 
 
 @contextlib.contextmanager
@@ -196,7 +234,9 @@ def _count(shards: Sequence[Shard], reader: LineReader) -> Counter[str]:
 
 
 def _watch(workers: "Sequence[_Worker]") -> None:
-    """Listens to processes until all have finished."""
+    """Starts processes and listens to them until all have finished."""
+    for worker in workers:
+        worker.start()
     running = set(workers)
     while running:
         ready = connection.wait([worker.connection for worker in running])
@@ -210,7 +250,6 @@ class _Worker:
 
     Args:
         work: What `_run_worker` gets first.
-        say_once: Hears what processes say.
     """
 
     def __init__(
@@ -219,27 +258,28 @@ class _Worker:
         rank: Rank,
         resume: bool,
         listener: Listener,
-        say_once: Callable[[str], None],
     ) -> None:
         self._work = work
         self._rank = rank
         self._resume = resume
         self._listener = listener
-        self._say_once = say_once
         self._place = "before its first line"
         self._deaths = 0  # since it last finished a window
-        self._start()
+        self._process: BaseProcess | None = None
 
-    def _start(self) -> None:
-        self.connection, theirs = _SPAWN.Pipe(duplex=False)
-        self._process = _SPAWN.Process(
-            name=str(self._rank),
-            target=_run_worker,
-            args=(*self._work, self._rank, self._resume, theirs),
-            daemon=True,
-        )
-        self._process.start()
-        theirs.close()  # so that its end is the end of what can be heard
+    def start(self) -> None:
+        """Starts the process, which Ctrl-C does not reach."""
+        with signals_later():
+            self.connection, theirs = _SPAWN.Pipe(duplex=False)
+            process = _SPAWN.Process(
+                name=str(self._rank),
+                target=_run_worker,
+                args=(*self._work, self._rank, self._resume, theirs),
+                daemon=True,
+            )
+            process.start()
+            self._process = process
+            theirs.close()  # so that its end is the end of what can be heard
 
     def attend(self) -> bool:
         """Takes in one message, or the end of the process; True if it has done its work.
@@ -258,11 +298,11 @@ class _Worker:
             self._resume = True  # what was there before is replaced, or continued
         if kind == "advance":
             self._deaths = 0
-        tell = self._say_once if kind == "say" else getattr(self._listener, kind)
-        tell(*values)
+        getattr(self._listener, kind)(*values)
         return False
 
     def _take_end(self) -> bool:
+        assert self._process is not None
         self._process.join()
         self.connection.close()
         code = self._process.exitcode or 0
@@ -271,20 +311,21 @@ class _Worker:
         if code == 0:
             return True
         self._deaths += 1
-        message = f"{self._rank} was killed by {signal.Signals(-code).name} {self._place}"
+        message = f"{self._rank} {how_killed(code)} {self._place}"
         if self._deaths == _MOST_DEATHS:
             raise ConfigurationError(
                 f"{message}, {_MOST_DEATHS} times on end; when that can happen no more, as for "
                 f"want of memory, `--resume` goes on."
             )
         self._listener.say(f"{message}; it is started again and goes on where it was.")
-        self._start()
+        self.start()
         return False
 
     def stop(self) -> None:
         """Ends the process, whatever it does."""
-        self._process.terminate()
-        self._process.join()
+        if self._process is not None:
+            self._process.kill()  # it may not hear signals yet, and loses nothing
+            self._process.join()
 
 
 def _run_worker(
@@ -292,12 +333,13 @@ def _run_worker(
 ) -> None:
     """What a started process does; it ends with the one that started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the first process decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signals_now()
+    end_with_parent()
 
     def tell(kind: str) -> Callable[..., None]:
         return lambda *values: sender.send((kind, values))
 
-    listener = Listener(tell("say"), tell("begin"), tell("advance"))
+    listener = Listener(tell("say"), tell("begin"), tell("advance"), tell("describe"))
     threads = job.threads or max(1, torch.get_num_threads() // rank.count)
     job = dataclasses.replace(job, threads=threads)
     try:
@@ -308,10 +350,5 @@ def _run_worker(
             pass
     except ConfigurationError as error:
         tell("fail")(str(error))
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    connection.wait([parent.sentinel])
-    os._exit(INTERRUPTED)
+    except OSError as error:
+        tell("fail")(f"{error.filename or output}: {reason(error)}.")

@@ -102,7 +102,9 @@ def translate(
         bulk.check_processes(rank, devices, is_resumed=resume, input=input, output=place)
         quiet = quiet or rank.index > 0
         with _progress(quiet, input, output) as advance:
-            listener = Listener(advance=advance) if quiet else Listener(_say, advance=advance)
+            listener = Listener(advance=advance)
+            if not quiet:
+                listener = dataclasses.replace(listener, say=_say, describe=_say)
             if place is None:
                 work = LineTranslator(job, listener)
                 with open_output(output) as target_file:

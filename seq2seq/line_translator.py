@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from seq2seq.config import ConfigurationError, choose
 from seq2seq.exits import INTERRUPTED
 from seq2seq.formats import FORMATS
 from seq2seq.lines import LineReader, numbered_windows, reason
+from seq2seq.model_directory import LEXICON_FILE, RECIPE_FILE, TOKENIZER_FILES, WEIGHTS_FILE
 from seq2seq.out_of_memory import is_out_of_memory
 from seq2seq.partial_output import ResumeError, Shard
+from seq2seq.reading import check_file
 from seq2seq.translator import WINDOW_BATCHES, Translator
 
 
@@ -56,6 +59,8 @@ class Listener:
     """Hears the numbers of the first and last line of a window before it is translated."""
     advance: Callable[[int], None] = _ignore
     """Hears how many lines have just been written."""
+    describe: Callable[[str], None] = _ignore
+    """Hears by what means lines are translated, which several processes may say alike."""
 
 
 class LineTranslator:
@@ -82,7 +87,7 @@ class LineTranslator:
         """
         sources = [self.format.read(line, number) for number, line in enumerate(lines, first)]
         if self._is_first:
-            self.listener.say(self.translator.describe(self.search))
+            self.listener.describe(self.translator.describe(self.search))
             self._is_first = False
         num_halved = self.translator.batches.num_halved
         try:
@@ -186,9 +191,10 @@ def _with_advice(message: str, shard: Shard) -> str:
 def _digest_model(folder: Path) -> str:
     """Of the files that a translator is made of, by name."""
     digest = hashlib.sha256()
-    for file in sorted(folder.iterdir()):
-        if file.suffix in (".yaml", ".safetensors", ".model"):
-            with open(file, "rb") as opened:
-                digest.update(f"{file.name}\0".encode())
+    for name in sorted([RECIPE_FILE, WEIGHTS_FILE, LEXICON_FILE, *TOKENIZER_FILES]):
+        with contextlib.suppress(FileNotFoundError):
+            check_file(folder / name, most_bytes=sys.maxsize)
+            with open(folder / name, "rb") as opened:
+                digest.update(f"{name}\0".encode())
                 digest.update(hashlib.file_digest(opened, "sha256").digest())
     return digest.hexdigest()

@@ -40,7 +40,8 @@ def locked(path: Path, in_use: str) -> Iterator[None]:
             os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         yield
     finally:
-        path.unlink(missing_ok=True)
+        if _is_at(path, descriptor):  # otherwise it is another one's
+            path.unlink(missing_ok=True)
         os.close(descriptor)
 
 

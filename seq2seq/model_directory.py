@@ -57,7 +57,7 @@ RECIPE_FILE, WEIGHTS_FILE, LEXICON_FILE, SCORES_FILE, CARD_FILE = (
     "scores.json",
     "README.md",
 )
-_TOKENIZER_FILES = ("shared.model", "source.model", "target.model")
+TOKENIZER_FILES = ("shared.model", "source.model", "target.model")
 _MOST_SCORES_BYTES = 10_000_000  # far above all that is saved
 
 
@@ -136,7 +136,7 @@ def save_model_directory(
             ) from error
 
     _write_files(folder, files, check)
-    for stale in {*_TOKENIZER_FILES, LEXICON_FILE} - set(files):
+    for stale in {*TOKENIZER_FILES, LEXICON_FILE} - set(files):
         (folder / stale).unlink(missing_ok=True)
 
 
@@ -247,8 +247,8 @@ def _load_tokenizers(folder: Path, digests: Mapping[str, str]) -> Tokenizers:
     Args:
         digests: By file name, as the weights keep them. Weights that keep none take what is there.
     """
-    names = [name for name in _TOKENIZER_FILES if name in digests]
-    names = names or [name for name in _TOKENIZER_FILES if (folder / name).exists()]
+    names = [name for name in TOKENIZER_FILES if name in digests]
+    names = names or [name for name in TOKENIZER_FILES if (folder / name).exists()]
     if not names:
         raise ModelDirectoryError(
             f"{folder} is no model directory: shared.model, or source.model and target.model, "

@@ -30,7 +30,17 @@ LAYERS = [
     {"options"},
     {"recipe_yaml"},
     {"partial_output"},
-    {"devices", "exits", "formats", "lines", "locks", "model_card", "sizes", "tensor_files"},
+    {
+        "devices",
+        "exits",
+        "formats",
+        "lines",
+        "locks",
+        "model_card",
+        "processes",
+        "sizes",
+        "tensor_files",
+    },
     {"reading"},
     {"config", "files", "languages", "out_of_memory"},
 ]

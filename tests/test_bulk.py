@@ -16,6 +16,7 @@ from seq2seq import bulk
 from seq2seq.bulk import Rank, find_rank, translate_as_rank, translate_in_processes
 from seq2seq.config import ConfigurationError
 from seq2seq.line_translator import Job, Listener, TranslationInterrupted
+from seq2seq.partial_output import Shard
 from seq2seq.translator import Translator
 
 LINES = [f"line {number}" for number in range(1, 12)]
@@ -141,9 +142,11 @@ def test_it_is_said_what_becomes_of_what_is_there(capitals, monkeypatch):
 
 
 @pytest.mark.parametrize("count", [2, 3, 7])
-def test_ranks_write_what_one_process_writes(capitals, tmp_path, count):
-    for index in reversed(range(count)):
-        counts = capitals(rank=Rank(index, count), resume=False)
+def test_ranks_write_what_one_process_writes(capitals, tmp_path, monkeypatch, count):
+    others = [Rank(index, count) for index in range(1, count)]
+    monkeypatch.setattr("time.sleep", lambda _: capitals(rank=others.pop(), resume=False))
+    counts = capitals(rank=Rank(0, count), resume=False)
+    assert not others
     assert counts["cut"] == 3, "the first rank counts for all"
     assert (tmp_path / "out").read_text() == CAPITALS
     assert names(tmp_path) == ["in", "out"]
@@ -163,8 +166,112 @@ def test_the_first_rank_waits_for_the_others(capitals, tmp_path, monkeypatch):
     assert (tmp_path / "out").read_text() == CAPITALS
 
 
+class Slept(Exception):
+    """In place of waiting."""
+
+
+def test_a_rank_touches_nothing_before_the_first_one_has_the_output(
+    capitals, tmp_path, monkeypatch
+):
+    def sleep(seconds):
+        capitals(rank=Rank(1, 2, start="first"))
+        monkeypatch.setattr("time.sleep", wait)
+        record = (tmp_path / ".out.partial" / "done-2.json").read_bytes()
+        for index, error in enumerate([ConfigurationError, Slept]):  # another start at once
+            with pytest.raises(error):
+                capitals(rank=Rank(index, 2, start="second"), resume=False)
+        assert (tmp_path / ".out.partial" / "done-2.json").read_bytes() == record
+
+    def wait(seconds):
+        raise Slept
+
+    monkeypatch.setattr("time.sleep", sleep)
+    capitals(rank=Rank(0, 2, start="first"))
+    assert (tmp_path / "out").read_text() == CAPITALS
+
+
+def test_a_rank_does_not_wait_for_ever(capitals, monkeypatch):
+    clock = iter(range(0, 10_000, 1000))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with pytest.raises(ConfigurationError, match="process 2 of 2 has waited in vain"):
+        capitals(rank=Rank(1, 2))
+
+
+def test_ranks_with_other_lines_are_told_so(capitals, tmp_path, monkeypatch):
+    def sleep(seconds):
+        monkeypatch.setattr("time.sleep", stop)
+        (tmp_path / "in").write_text("other\n")
+        capitals(rank=Rank(1, 2))
+
+    def stop(seconds):
+        raise AssertionError("it waits for ever")
+
+    monkeypatch.setattr("time.sleep", sleep)
+    with pytest.raises(
+        ConfigurationError, match="the input or the settings of process 2 differ from those of the"
+    ):
+        capitals(rank=Rank(0, 2))
+
+
+def test_after_a_full_disk_at_the_end_ranks_may_come_late(capitals, tmp_path, monkeypatch):
+    def fail(*args):
+        raise OSError(28, "No space left on device", str(tmp_path / "out"))
+
+    monkeypatch.setattr("time.sleep", lambda _: capitals(rank=Rank(1, 2)))
+    with monkeypatch.context() as patched:
+        patched.setattr("seq2seq.partial_output._join", fail)
+        with pytest.raises(ConfigurationError, match="all lines are translated"):
+            capitals(rank=Rank(0, 2))
+    monkeypatch.setattr(Capitals, "translate", None)  # nothing is left to do
+    late = []
+    monkeypatch.setattr("time.sleep", lambda _: late.append(capitals(rank=Rank(1, 2))))
+    capitals(rank=Rank(0, 2))
+    assert len(late) == 1
+    assert (tmp_path / "out").read_text() == CAPITALS
+    assert names(tmp_path) == ["in", "out"]
+
+
+def test_tasks_of_slurm_are_no_ranks(monkeypatch, tmp_path):
+    monkeypatch.setenv("SLURM_STEP_ID", "0")
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    monkeypatch.delenv("RANK", raising=False)
+
+    def check(output=tmp_path / "out"):
+        bulk.check_processes(ALONE, 1, is_resumed=False, input=None, output=output)
+
+    with pytest.raises(
+        ConfigurationError, match=r"SLURM has started 2 tasks.* one task with `devices`, or torchr"
+    ):
+        check()
+    check(output=None)
+    monkeypatch.setenv("RANK", "0")
+    check()
+    monkeypatch.delenv("RANK")
+    monkeypatch.setenv("SLURM_NTASKS", "1")
+    check()
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    monkeypatch.delenv("SLURM_STEP_ID")  # in a batch script
+    check()
+
+
+def test_an_error_of_the_system_in_a_started_process_is_a_sentence(capitals, tmp_path, monkeypatch):
+    def fail(self):
+        raise PermissionError(13, "Permission denied", "model/recipe.yaml")
+
+    monkeypatch.setattr(Capitals, "settings", fail)
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    arguments = (JOB, str(tmp_path / "in"), tmp_path / "out", Rank(0, 2), False, sender)
+    process = context.Process(target=bulk._run_worker, args=arguments)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert receiver.recv() == ("fail", ("model/recipe.yaml: permission denied.",))
+
+
 def test_the_environment_of_torchrun_tells_the_rank(monkeypatch):
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     assert find_rank() == Rank(0, 1)
     monkeypatch.setenv("RANK", "5")
@@ -172,6 +279,9 @@ def test_the_environment_of_torchrun_tells_the_rank(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "8")
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert find_rank() == Rank(5, 8, 1)
+    monkeypatch.setenv("MASTER_ADDR", "here")
+    monkeypatch.setenv("MASTER_PORT", "1234")
+    assert find_rank() == Rank(5, 8, 1, "here 1234")
     monkeypatch.setenv("RANK", "-1")
     assert find_rank() == Rank(0, 1)
 
@@ -181,7 +291,7 @@ def test_a_full_disk_at_the_end_loses_nothing(capitals, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device", str(tmp_path / "out"))
 
     with monkeypatch.context() as patched:
-        patched.setattr("shutil.copyfile", fail)
+        patched.setattr("seq2seq.partial_output._copy", fail)
         with pytest.raises(
             ConfigurationError, match="out: no space left on device; all lines are translated"
         ):
@@ -195,7 +305,7 @@ def test_processes_of_which_some_are_killed_write_what_one_process_writes(tiny_d
     sources[96:128] = [f"{source} {source} {source}" for source in sources[96:128]]  # slow ones
     (tmp_path / "in").write_text("".join(f"{source}\n" for source in sources))
     job = dataclasses.replace(JOB, model=str(tiny_directory), search={"batch_size": 2})
-    begun, said = Counter(), []
+    begun, said, described = Counter(), [], []
 
     def begin(first, last):
         begun[first] += 1
@@ -203,17 +313,18 @@ def test_processes_of_which_some_are_killed_write_what_one_process_writes(tiny_d
             (process,) = [
                 p for p in multiprocessing.active_children() if p.name == "process 2 of 2"
             ]
+            os.kill(process.pid, signal.SIGSTOP)
+            while not ((record := Shard(tmp_path / "out", 0).read()) and record.is_finished):
+                time.sleep(0.01)
+            with pytest.raises(ConfigurationError, match="out is being written by another"):
+                run(resume=False)
             os.kill(process.pid, signal.SIGKILL)
 
-    def run():
+    def run(resume=True):
+        listener = Listener(said.append, begin, describe=described.append)
         with open(tmp_path / "in", "rb", buffering=0) as source_file:
             return translate_in_processes(
-                job,
-                source_file,
-                tmp_path / "out",
-                2,
-                resume=True,
-                listener=Listener(said.append, begin),
+                job, source_file, tmp_path / "out", 2, resume=resume, listener=listener
             )
 
     with pytest.raises(
@@ -223,6 +334,8 @@ def test_processes_of_which_some_are_killed_write_what_one_process_writes(tiny_d
         run()
     message = "process 2 of 2 was killed by SIGKILL in lines 97 to 128; it is started again"
     assert sum(sentence.startswith(message) for sentence in said) == 2
+    assert said.count("process 2 of 2 goes on after line 64.") == 2
+    assert len(described) == 1
     assert begun[33] == 1, "what is done is not done again"
     assert not multiprocessing.active_children()
     run()

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from tiny_translator import SOURCES, TARGETS
@@ -490,6 +491,41 @@ def test_an_interrupted_translation_is_resumed(start, run, tiny_directory, tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
+def test_processes_that_are_just_starting_are_interrupted_without_a_trace(
+    tiny_directory, tmp_path, environment
+):
+    (tmp_path / "in").write_bytes(lines(SOURCES))
+    command = [sys.executable, "-m", "seq2seq", "translate", str(tiny_directory), "--devices", "2"]
+    command += ["--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
+    process = subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, start_new_session=True
+    )
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while sum(is_worker(child) for child in children.read_text().split()) < 2:
+        assert process.poll() is None
+        time.sleep(0.001)
+    time.sleep(0.3)  # they import
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.decode()) == (130, "seq2seq: interrupted.\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def is_worker(pid):
+    try:
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def test_other_files_in_a_model_directory_are_not_read(run, own_directory, tmp_path):
+    (own_directory / "folder.yaml").mkdir()
+    os.mkfifo(own_directory / "pipe.model")
+    options = ["--output", tmp_path / "out", "--quiet"]
+    assert run("translate", own_directory, *options, stdin=lines(SOURCES)) == (0, b"", "")
+    assert (tmp_path / "out").read_bytes() == lines(TARGETS)
+
+
 def wait_for(file):
     for _ in range(6000):
         if file.exists():
@@ -573,13 +609,16 @@ def test_other_work_that_does_not_fit_into_memory_is_a_sentence(run, tiny_direct
     )
 
 
-def test_ranks_of_torchrun_write_one_file(run, tiny_directory, tmp_path, monkeypatch):
+def test_ranks_of_torchrun_write_one_file(start, run, tiny_directory, tmp_path, monkeypatch):
     (tmp_path / "in").write_bytes(lines(SOURCES * 5))
     options = ["--input", tmp_path / "in", "--output", tmp_path / "out", "--batch_size", "1"]
     monkeypatch.setenv("WORLD_SIZE", "3")
-    for rank in ("2", "1", "0"):
-        monkeypatch.setenv("RANK", rank)
-        code, out, err = run("translate", tiny_directory, *options)
-        assert (code, out, err) == (0, b"", "" if rank != "0" else CHOSEN)
+    monkeypatch.setenv("RANK", "0")
+    others = [
+        start("translate", tiny_directory, *options, env={"WORLD_SIZE": "3", "RANK": rank})
+        for rank in ("1", "2")
+    ]
+    assert run("translate", tiny_directory, *options) == (0, b"", CHOSEN)
+    assert [other.communicate(timeout=60) for other in others] == [(b"", b"")] * 2
     assert (tmp_path / "out").read_bytes() == lines(TARGETS * 5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]

@@ -130,3 +130,10 @@ def test_an_error_within_ends_the_lock(lock):
         raise ValueError("mistake")
     with locked(lock, IN_USE):
         pass
+
+
+def test_the_lock_of_who_came_after_a_deletion_stays(lock):
+    with locked(lock, IN_USE):
+        lock.unlink()
+        lock.write_text("of another one")
+    assert lock.read_text() == "of another one"

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from seq2seq.config import ConfigurationError
 from seq2seq.lines import LineReader, numbered_windows
-from seq2seq.partial_output import ResumeError, Shard, _checksum, publish
+from seq2seq.partial_output import (
+    ResumeError,
+    Shard,
+    _checksum,
+    claimed,
+    is_begun,
+    is_claimed,
+    publish,
+)
 
 SETTINGS = {"devices": 1, "beam_size": 5}
 LINES = [f"line {number}" for number in range(1, 11)]
@@ -158,6 +166,8 @@ def damaged_records(sound):
         ("counts", [1]),
         ("counts", {"cut": None}),
         ("is_finished", 0),
+        ("checksum", "7"),
+        ("start", None),
     ]:
         values = {key: sound[key] for key in sound if key != "crc32"} | {name: value}
         yield json.dumps({**values, "crc32": _checksum(values)}).encode()
@@ -199,18 +209,79 @@ def test_shards_joined_are_what_one_process_writes(lines):
     assert results == [expected] * 3
 
 
-def test_a_shard_waits_for_one_that_is_not_complete_or_of_another_input(output):
+def test_a_shard_waits_for_one_that_is_not_complete(output):
     first, second = Shard(output, 0), Shard(output, 1)
     write(first, num_shards=2)
     assert not second.catch_up(first.record), "there is nothing"
     write(second, num_shards=2, stop_after=0)
     assert not second.catch_up(first.record), "it has not finished"
-    write(Shard(output, 1), LINES[:8], num_shards=2)
-    assert not second.catch_up(first.record), "the input was shorter"
-    write(Shard(output, 1), num_shards=2, settings={**SETTINGS, "beam_size": 6}, resume=False)
-    assert not second.catch_up(first.record), "the settings were others"
-    write(Shard(output, 1), num_shards=2, resume=False)
+    write(Shard(output, 1), num_shards=2)
     assert second.catch_up(first.record)
+
+
+@pytest.mark.parametrize(
+    ("lines", "beam_size"), [(LINES[:8], 5), (["other", *LINES[1:]], 5), (LINES, 6)]
+)
+def test_a_complete_shard_of_another_input_will_never_fit(output, lines, beam_size):
+    first, second = Shard(output, 0), Shard(output, 1)
+    write(first, num_shards=2)
+    write(second, lines, num_shards=2, settings={**SETTINGS, "beam_size": beam_size})
+    message = "the input or the settings of process 2 differ from those of the first one"
+    with pytest.raises(ResumeError, match=message):
+        second.catch_up(first.record)
+
+
+def test_a_shard_that_an_earlier_start_completed_may_yet_be_written_again(output):
+    first, second = Shard(output, 0), Shard(output, 1)
+    with claimed(output):
+        write(second, num_shards=2)
+    with claimed(output):
+        write(first, num_shards=2)
+        assert not second.catch_up(first.record)
+        assert second.catch_up(first.record, late=True), "it may not come at all"
+        write(Shard(output, 1), num_shards=2)
+        assert second.catch_up(first.record)
+
+
+def test_an_output_belongs_to_those_that_were_started_together(output):
+    assert not is_claimed(output, "a 1")
+    with claimed(output, "a 1"):
+        assert is_claimed(output, "a 1")
+        assert not is_claimed(output, "a")
+        with (
+            pytest.raises(ConfigurationError, match=r"out\.en is being written by another"),
+            claimed(output, "b"),
+        ):
+            pass
+        assert is_claimed(output, "a 1")
+    assert not is_claimed(output, "a 1")
+    assert names(output.parent) == []
+
+
+def test_what_is_begun_is_left_and_nothing_else(output):
+    with claimed(output):
+        write(Shard(output, 0), stop_after=1)
+    assert is_begun(output)
+    assert names(Shard(output, 0).folder) == ["done-1.json", "lines-1"]
+    Shard(output, 0).forget()
+    with claimed(output):
+        (Shard(output, 0).folder / "lock-2").touch()  # a killed process left it
+    assert names(output.parent) == []
+
+
+@pytest.mark.parametrize("num_shards", [1, 2])
+def test_damaged_lines_are_not_published(output, num_shards):
+    shards = [Shard(output, index) for index in range(num_shards)]
+    for shard in shards:
+        write(shard, num_shards=num_shards)
+    sound = shards[-1].lines_file.read_bytes()
+    shards[-1].lines_file.write_bytes(sound.replace(b"E", b"X", 1))
+    with pytest.raises(ResumeError, match=rf"lines-{num_shards} is damaged; begin anew"):
+        publish(shards, windows(LINES))
+    assert not output.exists()
+    shards[-1].lines_file.write_bytes(sound)
+    publish(shards, windows(LINES))
+    assert output.read_text() == CAPITALS
 
 
 @pytest.mark.parametrize("lines", [LINES[:8], [*LINES, "more"], ["other", *LINES[1:]]])

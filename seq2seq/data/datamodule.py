@@ -15,7 +15,7 @@ from seq2seq.data.batch import Batch
 from seq2seq.data.corpus import Corpus, CorpusReport
 from seq2seq.data.encoded import EncodedPairs, SampledPairs, encode_corpus
 from seq2seq.data.parallel import count_processes, in_order
-from seq2seq.data.sampler import TokenBatchSampler
+from seq2seq.data.sampler import CORPUS_HAS_CHANGED, TokenBatchSampler
 from seq2seq.data.sentences import count_sentences
 from seq2seq.data.stored import StoredSentences
 from seq2seq.data.tables import in_chunks
@@ -111,6 +111,19 @@ class TranslationDataModule(lightning.LightningDataModule):
             ConfigurationError: If no training pair is short enough.
         """
         self._encode()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps to find out whether a resumed run has the same pairs."""
+        return {"checksum": self._encode()[0].checksum}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Compares what a checkpoint kept; those of older versions kept nothing.
+
+        Raises:
+            ConfigurationError: If the training pairs are others.
+        """
+        if state_dict and state_dict != self.state_dict():
+            raise ConfigurationError(CORPUS_HAS_CHANGED)
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled training batches of this process."""

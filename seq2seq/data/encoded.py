@@ -1,9 +1,11 @@
 """Ids of sentence pairs on disk: tokenised once, kept in Arrow, memory-mapped."""
 
+import functools
 import hashlib
 import json
 import shutil
 import tempfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,17 @@ class EncodedPairs:
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Source ids and target ids of one pair."""
         return self._source.sentences([index])[0], self._target.sentences([index])[0]
+
+    @functools.cached_property
+    def checksum(self) -> int:
+        """Of the ids of all pairs in their order, whatever wrote their file."""
+        total = 0
+        for lengths, side in (
+            (self.source_lengths, self._source),
+            (self.target_lengths, self._target),
+        ):
+            total = side.checksum(zlib.crc32(lengths.data, total))
+        return total
 
     def batch(self, indices: Sequence[int] | np.ndarray) -> Batch:
         """The pairs at `indices` side by side."""
@@ -142,6 +155,11 @@ class _Column:
         self._values = [chunk.values.to_numpy(zero_copy_only=True) for chunk in chunks]
         self._offsets = [chunk.offsets.to_numpy(zero_copy_only=True) for chunk in chunks]
         self._starts = np.cumsum([0, *map(len, chunks)])  # [chunks + 1], sentences before each
+
+    def checksum(self, total: int) -> int:
+        for values in self._values:
+            total = zlib.crc32(values.data, total)
+        return total
 
     def sentences(self, indices: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         wanted = np.asarray(indices, dtype=np.int64)

@@ -1,19 +1,17 @@
 """Maps chunks of work in several processes, the results in order and few of them at once."""
 
 import multiprocessing
-import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import chain, islice
-from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
 from seq2seq.config import ConfigurationError
+from seq2seq.processes import count_cores, end_with_parent
 
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
@@ -65,9 +63,7 @@ def count_processes(threads: int | None) -> int:
     Args:
         threads: `training.threads`; None takes all cores that this process may use.
     """
-    is_linux = hasattr(os, "sched_getaffinity")
-    cores = len(os.sched_getaffinity(0)) if is_linux else os.cpu_count() or 1
-    return min(threads or cores, _MOST_PROCESSES)
+    return min(threads or count_cores(), _MOST_PROCESSES)
 
 
 _MOST_PROCESSES = 16  # the one that reads and writes does not keep more of them busy
@@ -102,15 +98,8 @@ def _begin(work: Callable[[Any], Any]) -> None:
     global _own_work
     _own_work = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, too
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
 def _work_on(chunk: Any) -> Any:
     return _own_work(chunk)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

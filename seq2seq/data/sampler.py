@@ -7,6 +7,11 @@ import numpy as np
 
 from seq2seq.config import ConfigurationError
 
+CORPUS_HAS_CHANGED = (
+    "The training corpus has changed since the run began; restore it, or start again with "
+    "`--overwrite`."
+)
+
 
 class TokenBatchSampler:
     """Batches of like lengths within a token budget, in an order that (seed, epoch) decides.
@@ -108,7 +113,8 @@ class TokenBatchSampler:
 
     def state_dict(self) -> dict[str, Any]:
         """Where the sampler stands, with what its plan depends on."""
-        return {"epoch": self.epoch, "position": self.position, "plan": self._plan_settings()}
+        plan = {**self._plan_settings(), **self._counts()}
+        return {"epoch": self.epoch, "position": self.position, "plan": plan}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues after the last batch handed out before `state_dict`.
@@ -122,6 +128,8 @@ class TokenBatchSampler:
                     f"The checkpoint was made with {name} {state['plan'].get(name)}, "
                     f"but the run to resume has {value}."
                 )
+        if any(state["plan"].get(name) != count for name, count in self._counts().items()):
+            raise ConfigurationError(CORPUS_HAS_CHANGED)
         self.epoch = state["epoch"]
         self.position = state["position"]
         self._resuming = True
@@ -131,6 +139,10 @@ class TokenBatchSampler:
             "batch_tokens": self.batch_tokens,
             "seed": self.seed,
             "number of processes": self.world_size,
+        }
+
+    def _counts(self) -> dict[str, int]:
+        return {
             "number of pairs": len(self.source_lengths),
             "number of source pieces": int(self.source_lengths.sum()) + len(self.source_lengths),
             "number of target pieces": int(self.target_lengths.sum()) + len(self.source_lengths),

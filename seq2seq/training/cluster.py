@@ -16,6 +16,7 @@ from torch import distributed
 
 from seq2seq.config import ConfigurationError
 from seq2seq.exits import FAILURE, INTERRUPTED
+from seq2seq.processes import count_cores
 from seq2seq.training.errors import ConnectionLost, TrainingError
 from seq2seq.training.launch import Fit, Launch
 from seq2seq.training.spawned import Spawned
@@ -165,4 +166,4 @@ def _threads(environment: ClusterEnvironment, local_size: int) -> int | None:
     """SLURM gives each task its own cores; torchrun sets one thread, whatever there is."""
     if isinstance(environment, SLURMEnvironment):
         return None
-    return max(1, len(os.sched_getaffinity(0)) // local_size)
+    return max(1, count_cores() // local_size)

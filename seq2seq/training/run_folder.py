@@ -17,10 +17,10 @@ from seq2seq.recipe_yaml import MOST_RECIPE_BYTES, recipe_from_yaml, recipe_to_y
 from seq2seq.training.checkpoints import LAST_FILE, PREVIOUS_FILE, read_step
 from seq2seq.training.logs import say
 
-# What `overwrite` deletes; whatever else stands in the folder is not ours.
+# What `overwrite` deletes, in this order; whatever else stands in the folder is not ours. A model
+# goes before what it needs, and the recipe last: as long as it is there, the folder holds a run.
 _OWN_FOLDERS = ("cache", "checkpoints", "logs", "translations")
 _OWN_FILES = (
-    "recipe.yaml",
     "model.safetensors",
     "lexicon.safetensors",
     "shared.model",
@@ -32,6 +32,7 @@ _OWN_FILES = (
     "source_words.tsv",
     "README.md",
     "report.html",
+    "recipe.yaml",
 )
 # What a resumed run may do otherwise than before; the rest decides the weights step by step.
 _FREE_SECTIONS = ("name", "search")
@@ -102,7 +103,8 @@ class RunFolder:
         """Finds out whether the folder may be used, and changes nothing.
 
         Raises:
-            ConfigurationError: If it holds a run that is neither to be resumed nor overwritten.
+            ConfigurationError: If it holds a run that is neither to be resumed nor overwritten, or
+                a checkpoint of nobody knows which run.
         """
         if resume and overwrite:
             raise ConfigurationError("`--resume` and `--overwrite` exclude each other.")
@@ -110,6 +112,12 @@ class RunFolder:
             raise ConfigurationError(
                 f"The run folder {self.path} holds a run already; continue it with "
                 f"`--resume` or replace it with `--overwrite`."
+            )
+        checkpoints = (self.last_checkpoint, self.previous_checkpoint)
+        if resume and not self.holds_run and any(file.exists() for file in checkpoints):
+            raise ConfigurationError(
+                f"The run folder {self.path} holds a checkpoint, but no recipe.yaml that says of "
+                f"which run; restore it or start again with `--overwrite`."
             )
 
     def check_same_run(self, recipe: Recipe) -> None:
@@ -141,7 +149,8 @@ class RunFolder:
         self._keep_new_cache()
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         self._save_tokenizers(tokenizers)
-        if not (self.path / "model.safetensors").exists():  # else its `decode` section stays
+        has_model = (self.path / "model.safetensors").exists()
+        if not (has_model and self.holds_run):  # else the `decode` section of the model stays
             with replacing(self._recipe_file) as (part,):
                 part.write_text(recipe_to_yaml(recipe), "utf-8")
 
@@ -215,8 +224,9 @@ class RunFolder:
     def _keep_new_cache(self) -> None:
         for entry in self.new_cache.glob("*"):
             self.cache.mkdir(exist_ok=True)
-            if not (self.cache / entry.name).exists():  # else the same ids stand there
-                entry.rename(self.cache / entry.name)
+            # What a killed start left there may be of other files than the corpus has now.
+            shutil.rmtree(self.cache / entry.name, ignore_errors=True)
+            entry.rename(self.cache / entry.name)
 
     def _read_recipe(self) -> Recipe:
         check_file(self._recipe_file, most_bytes=MOST_RECIPE_BYTES)

@@ -1,7 +1,6 @@
 """Interruptions: Ctrl+C and requests to end, as a checkpoint's reason and not as a crash."""
 
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from seq2seq.processes import SIGNALS, signals_now
 
 
 @contextmanager
@@ -32,8 +31,7 @@ def handle_signals(handler: Callable[..., None], *, once: bool = True) -> Iterat
 
     for number in SIGNALS:
         signal.signal(number, handle)
-    if sys.platform != "win32":
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # a started process had them wait
+    signals_now()  # a started process had them wait
     try:
         yield
     finally:

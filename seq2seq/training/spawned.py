@@ -3,24 +3,21 @@
 import contextlib
 import os
 import signal
-import sys
-import threading
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import connection, get_context, parent_process, resource_tracker
+from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch
 from torch import distributed
 
-from seq2seq.exits import FAILURE, write_utf8
+from seq2seq.exits import write_utf8
+from seq2seq.processes import SIGNALS, end_with_parent, how_killed, signals_later
 from seq2seq.training.errors import ConnectionLost, TrainingError
 from seq2seq.training.launch import Fit, Launch
-from seq2seq.training.signals import SIGNALS, handle_signals
+from seq2seq.training.signals import handle_signals
 from seq2seq.training.world import World, communication
 
 START_METHOD = "spawn"  # a process that was forked could not use a GPU
@@ -40,7 +37,7 @@ class Spawned(Launch):
         receivers = []
         try:
             with handle_signals(lambda: _interrupt(processes)):
-                with _signals_later():
+                with signals_later():
                     for rank in range(self.size):
                         receiver, sender = context.Pipe(duplex=False)
                         receivers.append(receiver)
@@ -70,7 +67,7 @@ class _Killed:
         if code is None or code >= 0:
             return f"process {self.pid} ended with exit code {code}"
         reason = ", as happens when memory runs out" if code == -signal.SIGKILL else ""
-        return f"process {self.pid} was killed by {signal.Signals(-code).name}{reason}"
+        return f"process {self.pid} {how_killed(code)}{reason}"
 
 
 def _run_rank(
@@ -79,7 +76,7 @@ def _run_rank(
     """What a started process does: sends its result or its error."""
     for number in SIGNALS:
         signal.signal(number, _ignore)  # until `fit` listens, and after it
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     write_utf8()
     # Tells Lightning to start no processes, and that this is the only machine.
     os.environ.update(LOCAL_RANK=str(world.local_rank), NODE_RANK="0")
@@ -102,27 +99,6 @@ class _Bug(RuntimeError):
 
 def _ignore(number: int, frame: Any) -> None:
     pass
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(FAILURE)
-
-
-@contextmanager
-def _signals_later() -> Iterator[None]:
-    """Processes started here get no signal until they listen; then those of now, too."""
-    if sys.platform == "win32":
-        yield
-        return
-    resource_tracker.ensure_running()  # which lets signals through when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _interrupt(processes: list[BaseProcess]) -> None:

@@ -155,6 +155,9 @@ def _train(
     cache = folder.cache if resume else folder.new_cache
     data = TranslationDataModule(corpus, tokenizers, recipe, cache)
     data.setup()
+    if resumed_step:  # before anything of the run is changed
+        checkpoint = torch.load(folder.last_checkpoint, weights_only=True, mmap=True)
+        data.load_state_dict(checkpoint.get(type(data).__qualname__, {}))  # as Lightning names it
     network = make_network(recipe, data)
     development = Development(data, recipe, hardware, World())
     folder.begin(recipe, tokenizers, overwrite=overwrite)  # now that all settings have worked

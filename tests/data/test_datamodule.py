@@ -324,6 +324,22 @@ def test_a_resumed_run_sees_the_same_batches_in_the_same_order(
     assert torch.equal(resumed.weight, whole.weight)
 
 
+def test_a_state_of_other_pairs_is_refused_and_none_at_all_is_not(
+    data: TranslationDataModule,
+    corpus: Corpus,
+    tiny_tokenizers: Tokenizers,
+    recipe: Recipe,
+    tmp_path: Path,
+) -> None:
+    state = data.state_dict()
+    shuffled = replace(corpus, train=Pairs(corpus.train.sources, corpus.train.targets[::-1]))
+    other = TranslationDataModule(shuffled, tiny_tokenizers, recipe, tmp_path / "cache")
+    with pytest.raises(ConfigurationError, match="training corpus has changed since the run"):
+        other.load_state_dict(state)
+    other.load_state_dict({})  # of an older version
+    data.load_state_dict(state)
+
+
 def test_an_epoch_is_described_in_one_line(data: TranslationDataModule) -> None:
     line = describe(data.train_dataloader().sampler)
     assert re.fullmatch(

@@ -45,6 +45,23 @@ def test_each_side_has_its_own_tokenizer(tiny_pairs: Pairs, tmp_path: Path) -> N
     assert tokenizers.target.decode(target) == tiny_pairs.targets[7]
 
 
+def test_a_checksum_tells_other_ids_whatever_the_chunks(
+    tiny_pairs: Pairs, tiny_tokenizers: Tokenizers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def checksum(pairs: Pairs, cache: str) -> int:
+        return encode_corpus(pairs, tiny_tokenizers, tmp_path / cache).checksum
+
+    pairs = tiny_pairs.select(range(50))
+    one = checksum(pairs, "one")
+    assert checksum(Pairs(pairs.sources, pairs.targets[::-1]), "one") != one
+    assert checksum(Pairs(pairs.sources[::-1], pairs.targets[::-1]), "one") != one
+    assert checksum(Pairs(["x y", "z"], ["x", "x"]), "one") != checksum(
+        Pairs(["x", "y z"], ["x", "x"]), "one"
+    )
+    monkeypatch.setattr(tables, "MOST_ROWS", 7)
+    assert checksum(pairs, "two") == one
+
+
 @given(indices=st.lists(st.integers(0, 99), min_size=1, max_size=20))
 def test_a_batch_has_its_sentences_in_order_whatever_the_chunks(
     many_chunks: EncodedPairs, indices: list[int]

@@ -188,8 +188,22 @@ def test_a_state_of_other_settings_is_refused() -> None:
     message = "The checkpoint was made with batch_tokens 100, but the run to resume has 200."
     with pytest.raises(ConfigurationError, match=message):
         TokenBatchSampler(sources, targets, 200).load_state_dict(state)
-    with pytest.raises(ConfigurationError, match=r"with number of pairs 100, but .* has 99"):
-        TokenBatchSampler(sources[1:], targets[1:], 100).load_state_dict(state)
+
+
+def test_a_state_of_another_corpus_is_refused() -> None:
+    sources, targets = random_lengths(100)
+    state = TokenBatchSampler(sources, targets, 100).state_dict()
+    message = (
+        r"^The training corpus has changed since the run began; restore it, or start again with "
+        r"`--overwrite`\.$"
+    )
+    for other in (
+        TokenBatchSampler(sources[1:], targets[1:], 100),
+        TokenBatchSampler(sources + 1, targets, 100),
+        TokenBatchSampler(sources, targets + 1, 100),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            other.load_state_dict(state)
 
 
 def test_wrong_arguments_are_refused() -> None:

@@ -2,6 +2,7 @@ import errno
 import os
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -67,6 +68,55 @@ def test_a_new_run_never_continues_an_older_one(folder, recipe, tiny_tokenizers,
     assert folder.find_checkpoint() == 0
 
 
+def test_a_run_that_begins_where_a_model_has_lost_its_recipe_has_one(
+    folder, recipe, tiny_tokenizers
+):
+    (folder.path / "model.safetensors").write_text("old")
+    (folder.path / "recipe.yaml").unlink()
+    folder.begin(recipe, tiny_tokenizers, overwrite=False)
+    save(folder, 3)
+    folder.check(resume=True, overwrite=False)
+    folder.check_same_run(recipe)
+    assert folder.find_checkpoint() == 3
+
+
+def test_overwrite_that_is_killed_leaves_a_recipe_as_long_as_there_is_anything_of_the_run(
+    folder, recipe, tiny_tokenizers, monkeypatch
+):
+    remove, left = Path.unlink, 0
+
+    def die_after_some(path, missing_ok=False):
+        nonlocal left
+        left -= path.exists()
+        if left < 0:
+            raise SystemExit
+        remove(path, missing_ok)
+
+    files = ["README.md", "model.safetensors", "scores.json", "recipe.yaml"]
+    for deletions in range(len(files)):
+        for name in files[:-1]:
+            (folder.path / name).write_text("old")
+        left = deletions
+        with monkeypatch.context() as patch, pytest.raises(SystemExit):
+            patch.setattr(Path, "unlink", die_after_some)
+            folder.begin(recipe, tiny_tokenizers, overwrite=True)
+        assert folder.holds_run
+        assert (folder.path / "model.safetensors").exists() is (deletions == 0)
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "previous.ckpt"])
+def test_resume_refuses_a_checkpoint_without_a_recipe(folder, name):
+    (folder.checkpoints / name).write_text("of some run")
+    (folder.path / "recipe.yaml").unlink()
+    message = (
+        r"^The run folder .*run holds a checkpoint, but no recipe\.yaml that says of which run; "
+        r"restore it or start again with `--overwrite`\.$"
+    )
+    with pytest.raises(ConfigurationError, match=message):
+        folder.check(resume=True, overwrite=False)
+    folder.check(resume=False, overwrite=True)
+
+
 def test_overwrite_forgets_the_checkpoints_first(folder, recipe, tiny_tokenizers, monkeypatch):
     save(folder, 3, 5)
 
@@ -120,6 +170,17 @@ def test_a_new_cache_stays_only_if_the_run_begins(folder, recipe, tiny_tokenizer
             folder.begin(recipe, tiny_tokenizers, overwrite=True)
     assert [entry.name for entry in folder.cache.iterdir()] == ["new" if begins else "old"]
     assert not folder.new_cache.exists()
+
+
+def test_a_new_cache_takes_the_place_of_one_that_a_killed_start_left(
+    folder, recipe, tiny_tokenizers
+):
+    (folder.path / "recipe.yaml").unlink()
+    for text, cache in (("old", folder.cache), ("new", folder.new_cache)):
+        (cache / "corpus-12").mkdir(parents=True)
+        (cache / "corpus-12" / "text").write_text(text)
+    folder.begin(recipe, tiny_tokenizers, overwrite=False)
+    assert (folder.cache / "corpus-12" / "text").read_text() == "new"
 
 
 def test_a_run_that_never_began_leaves_no_folder(tmp_path):

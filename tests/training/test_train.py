@@ -2,15 +2,17 @@ import csv
 import math
 import os
 import re
+import shutil
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from copy_corpus import make_recipe, write_copy_corpus
 from safetensors.torch import load_file
 
-from seq2seq.config import EOS_ID, PAD_ID, ModelConfig
+from seq2seq.config import EOS_ID, PAD_ID, ConfigurationError, ModelConfig
 from seq2seq.data.text_files import read_lines
 from seq2seq.data.tokenizer import are_draws_repeatable
 from seq2seq.exits import run_command
@@ -129,6 +131,20 @@ def test_resuming_where_there_is_no_run_begins_one_and_says_so(tmp_path, tiny_co
     assert "begun holds no run to continue, so one begins" in capsys.readouterr().err
     weights = weights_of(train(recipe, tmp_path / "straight").path)
     assert all(torch.equal(t, weights[name]) for name, t in weights_of(begun.path).items())
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_another_order_of_the_target_lines_is_another_corpus(tmp_path, tiny_corpus, epochs):
+    corpus = Path(shutil.copytree(tiny_corpus, tmp_path / "corpus"))
+    train(make_recipe(corpus, max_epochs=1), tmp_path / "run")
+    lines = (corpus / "train.bb").read_text("utf-8").splitlines(keepends=True)
+    (corpus / "train.bb").write_text("".join(reversed(lines)), "utf-8")
+    before = (tmp_path / "run/corpus.json").read_bytes()
+    with pytest.raises(ConfigurationError, match="training corpus has changed since the run"):
+        train(make_recipe(corpus, max_epochs=epochs), tmp_path / "run", resume=True)
+    assert (tmp_path / "run/corpus.json").read_bytes() == before
+    (corpus / "train.bb").write_text("".join(lines), "utf-8")  # at another time, but the same
+    train(make_recipe(corpus, max_epochs=epochs), tmp_path / "run", resume=True)
 
 
 def test_an_interrupted_run_continues_with_the_same_segmentations(
