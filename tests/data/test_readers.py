@@ -1,5 +1,4 @@
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,11 +21,7 @@ from seq2seq.data import text_files
 from seq2seq.data.readers import read_entry
 from seq2seq.data.tables import Columns
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for all cases of a property, which write the same files again."""
-    return tmp_path_factory.mktemp("readers")
+pytestmark = pytest.mark.usefixtures("small_blocks")
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +31,6 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_pairs(folder, "some", PAIRS)
     write_table(folder / "some.tsv")
     return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_blocks() -> Iterator[None]:
-    """Reads a few bytes at a time, so that blocks end everywhere."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_files, "_BLOCK", 7)
-        yield
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@ import gzip
 import io
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2seq.config import ConfigurationError
-from seq2seq.data import tables, text_files
+from seq2seq.data import tables
 from seq2seq.data.tables import (
     Columns,
     in_chunks,
@@ -36,21 +35,9 @@ from seq2seq.data.tables import (
 )
 from seq2seq.data.text_files import read_lines
 
+pytestmark = pytest.mark.usefixtures("small_blocks")
+
 DE_EN = Columns("de", "en")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for all cases of a property, which write the same files again."""
-    return tmp_path_factory.mktemp("readers")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_blocks() -> Iterator[None]:
-    """Reads a few bytes at a time, so that blocks end everywhere."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_files, "_BLOCK", 7)
-        yield
 
 
 @pytest.mark.parametrize(

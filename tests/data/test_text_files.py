@@ -1,5 +1,4 @@
 import gzip
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,19 +11,7 @@ from seq2seq.data import text_files
 from seq2seq.data.text_files import TextFile, read_lines
 from seq2seq.lines import LONGEST_LINE
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for all cases of a property, which write the same files again."""
-    return tmp_path_factory.mktemp("readers")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_blocks() -> Iterator[None]:
-    """Reads a few bytes at a time, so that blocks end everywhere."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_files, "_BLOCK", 7)
-        yield
+pytestmark = pytest.mark.usefixtures("small_blocks")
 
 
 @given(
