@@ -62,10 +62,8 @@ class CorpusReport:
         if not count:
             return self
         dropped = {**self.dropped, reason: self.dropped.get(reason, 0) + count}
-        shown = [*self.examples.get(reason, []), *map(_example, islice(examples, _MOST_EXAMPLES))]
-        kept_examples = (
-            {**self.examples, reason: shown[:_MOST_EXAMPLES]} if shown else self.examples
-        )
+        shown = [*self.examples.get(reason, []), *map(_example, islice(examples, MOST_EXAMPLES))]
+        kept_examples = {**self.examples, reason: shown[:MOST_EXAMPLES]} if shown else self.examples
         return replace(self, kept=self.kept - count, dropped=dropped, examples=kept_examples)
 
     def to_plain(self) -> dict[str, Any]:
@@ -109,7 +107,7 @@ class Corpus:
     """The commit that a data set of the hub was read from."""
 
 
-_MOST_EXAMPLES, _EXAMPLE_CHARACTERS = 3, 300
+MOST_EXAMPLES, _EXAMPLE_CHARACTERS = 3, 300
 
 
 def _example(pair: tuple[str, str]) -> tuple[str, str]:

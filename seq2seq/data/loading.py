@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from seq2seq.config import ConfigurationError, FilterConfig, Recipe
-from seq2seq.data.corpus import Corpus, CorpusReport
+from seq2seq.data.corpus import MOST_EXAMPLES, Corpus, CorpusReport
 from seq2seq.data.digests import PairNumbers, is_among
 from seq2seq.data.drawing import draw
 from seq2seq.data.filters import FILTERS, NumberFilter, active_filters
@@ -88,7 +88,7 @@ class _Set:
         if not len(dropped):
             return self
         sides = (StoredColumn(self.prepared.path, side) for side in SIDES)
-        first = self.rows[dropped[:3]]
+        first = self.rows[dropped[:MOST_EXAMPLES]]
         examples = zip(*(side.sentences(first) for side in sides), strict=True)
         return replace(self.left(mask), report=self.report.without(reason, len(dropped), examples))
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seq2seq.data.cleaning import CONTROL, clean_sentence
+from seq2seq.data.corpus import MOST_EXAMPLES
 from seq2seq.data.digests import PairNumbers
 from seq2seq.data.filters import FILTERS, Languages, TextFilter
 from seq2seq.data.parallel import in_order
@@ -21,7 +22,6 @@ BLANK = {
     (False, True): "with an empty target",
     (True, True): "with both sides empty",
 }
-MOST_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
