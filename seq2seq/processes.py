@@ -27,9 +27,29 @@ def signals_later() -> Iterator[None]:
     resource_tracker.ensure_running()  # which lets signals through when it starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        yield
+        with _handled_later():
+            yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _handled_later() -> Iterator[None]:
+    """Keeps signals that come by another thread, whose mask is its own, until the end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are handled in the main thread, which goes on
+        return
+    heard: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, lambda caught, _: heard.append(caught))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for caught in heard:
+            signal.raise_signal(caught)  # and this thread hears it when it blocks it no more
 
 
 def signals_now() -> None:
