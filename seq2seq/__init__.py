@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from seq2seq.config import TokenizerConfig as TokenizerConfig
     from seq2seq.config import TrainingConfig as TrainingConfig
     from seq2seq.recipe import run as run
+    from seq2seq.source import Source as Source
     from seq2seq.translation import Translation as Translation
     from seq2seq.translator import Translator as Translator
 
@@ -28,6 +29,7 @@ _HOMES = {
     "SearchConfig": "config",
     "TokenizerConfig": "config",
     "TrainingConfig": "config",
+    "Source": "source",
     "Translation": "translation",
     "Translator": "translator",
     "run": "recipe",

@@ -326,10 +326,53 @@ class SearchConfig:
     """power (length ** penalty) or gnmt (Wu et al., 2016, equation 14)."""
     n_best: int = 1
     """Hypotheses returned per sentence, at most the beam size."""
+    word_reward: float = 0.0
+    """Added to the score for each target piece, so that translations grow longer (He et al., 2016).
+    """
+    coverage_penalty: float = 0.0
+    """Weight of the penalty on source pieces that were hardly attended to (Wu et al., 2016,
+    equation 14); needs attention."""
     min_length: int = 0
     """Shortest translation in pieces, the end symbol not counted."""
+    min_length_ratio: float = 0.0
+    """Shortest translation: ratio x source pieces, rounded down."""
     max_length_ratio: float = 2.0
     """Longest translation: ratio x source pieces + 10."""
+    no_repeat_ngram: int = 0
+    """No sequence of so many pieces stands twice in a translation; 0 lets all repeat."""
+    diversity_groups: int = 1
+    """Groups of the beam that are kept apart from one another (Vijayakumar et al., 2016)."""
+    diversity_strength: float = 0.5
+    """What a piece costs that an earlier group of the beam has chosen at the same step."""
+    samples: int = 0
+    """Translations drawn at random for each sentence in place of beam search; 0 searches."""
+    temperature: float = 1.0
+    """Of samples: below 1 likelier pieces become likelier still, above 1 rarer ones."""
+    top_k: int = 0
+    """Samples choose among so many likeliest pieces; 0 among all."""
+    top_p: float = 1.0
+    """Samples choose among the likeliest pieces that have this probability together (Holtzman et
+    al., 2020)."""
+    seed: int = 1
+    """Seed of samples; those of a sentence depend on nothing else but the sentence."""
+    mbr: bool = False
+    """Chooses the hypothesis most like all others by chrF, not the most probable one: minimum Bayes
+    risk (Eikema and Aziz, 2020)."""
+    reverse_weight: float = 0.0
+    """Weight of a reverse model's log-probability of the source when hypotheses are ranked anew."""
+    length_weight: float = 0.0
+    """Weight of a hypothesis' length in pieces when hypotheses are ranked anew."""
+    preserve: bool = False
+    """Numbers, URLs, e-mail addresses and {placeholders} of the source stand in the translation."""
+    copy_unknown: bool = False
+    """Source words with characters that the vocabulary does not know are copied."""
+    keep_case: bool = False
+    """Words in capitals are translated as small ones, and their translations written in capitals.
+    """
+    min_confidence: float = 0.0
+    """Translations below this confidence, 0 to 1, are marked or withheld; needs quality.yaml."""
+    low_confidence: Literal["mark", "withhold"] = "mark"
+    """What becomes of translations below `min_confidence`."""
     batch_size: int = 64
     """Sentences searched together."""
     shortlist: int = 0
@@ -343,14 +386,35 @@ class SearchConfig:
         _within("search.length_penalty", self.length_penalty, 0, 10)
         _within("search.min_length", self.min_length, 0, 1_000_000)
         _within("search.shortlist", self.shortlist, 0, 1_000_000)
+        for name in ("word_reward", "reverse_weight", "length_weight"):
+            _within(f"search.{name}", getattr(self, name), -100, 100)
+        for name in ("coverage_penalty", "diversity_strength"):
+            _within(f"search.{name}", getattr(self, name), 0, 100)
+        for name in ("no_repeat_ngram", "samples", "top_k"):
+            _within(f"search.{name}", getattr(self, name), 0, 1_000_000)
+        for name in ("top_p", "min_confidence"):
+            _within(f"search.{name}", getattr(self, name), 0, 1)
+        _within("search.temperature", self.temperature, 0, 100)
+        _within("search.seed", self.seed, 0, 2**63 - 1)
+        if not 0 <= self.min_length_ratio <= self.max_length_ratio:
+            raise ConfigurationError(
+                f"`search.min_length_ratio` must be from 0 to `search.max_length_ratio` "
+                f"({self.max_length_ratio}), but is {self.min_length_ratio}."
+            )
+        if self.diversity_groups < 1 or self.beam_size % self.diversity_groups:
+            raise ConfigurationError(
+                f"`search.diversity_groups` must divide `search.beam_size` ({self.beam_size}), "
+                f"but is {self.diversity_groups}."
+            )
         if not 0 < self.max_length_ratio <= 100:
             raise ConfigurationError(
                 f"`search.max_length_ratio` must be above 0 and at most 100, "
                 f"but is {self.max_length_ratio}."
             )
-        if self.n_best > self.beam_size:
+        most = "samples" if self.samples else "beam_size"
+        if self.n_best > getattr(self, most):
             raise ConfigurationError(
-                f"`search.n_best` must be at most `search.beam_size` ({self.beam_size}), "
+                f"`search.n_best` must be at most `search.{most}` ({getattr(self, most)}), "
                 f"but is {self.n_best}."
             )
 

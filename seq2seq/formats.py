@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from seq2seq.config import ConfigurationError
+from seq2seq.source import Source
 
 if TYPE_CHECKING:
     from seq2seq.translation import Translation
@@ -27,9 +28,9 @@ def json_line(values: Mapping[str, Any]) -> str:
 class Format:
     """Reads the source sentence of a line and writes the line of its translation."""
 
-    def read(self, line: str, number: int) -> str:
-        """The source sentence of input line `number`, counted from 1."""
-        return line
+    def read(self, line: str, number: int) -> Source:
+        """The source of input line `number`, counted from 1."""
+        return Source(line)
 
     def write(self, line: str, translation: "Translation") -> str:
         """The output line, without its end, for an input line."""
@@ -56,9 +57,9 @@ class Tsv(Format):
     With one hypothesis and a plain sentence as input that is source, translation, score.
     """
 
-    def read(self, line: str, number: int) -> str:
+    def read(self, line: str, number: int) -> Source:
         """See `Format.read`."""
-        return line.split("\t", 1)[0]
+        return Source(line.split("\t", 1)[0])
 
     def write(self, line: str, translation: "Translation") -> str:
         """See `Format.write`."""
@@ -74,17 +75,17 @@ class Jsonl(Format):
     Other members of an input object are handed on; those of the translation come after them.
     """
 
-    def read(self, line: str, number: int) -> str:
+    def read(self, line: str, number: int) -> Source:
         """See `Format.read`."""
         if not line.startswith("{"):
-            return line
+            return Source(line)
         try:
             source = json.loads(line).get("source")
         except (ValueError, RecursionError) as error:
             raise ConfigurationError(f"line {number} of the input is no JSON object.") from error
         if not isinstance(source, str):
             raise ConfigurationError(f'line {number} of the input has no text as its "source".')
-        return source
+        return Source(source)
 
     def write(self, line: str, translation: "Translation") -> str:
         """See `Format.write`."""

@@ -89,14 +89,14 @@ class LineTranslator:
         if self._is_first:
             self.listener.describe(self.translator.describe(self.search))
             self._is_first = False
-        num_halved = self.translator.batches.num_halved
+        num_halved = self.translator.engine.batches.num_halved
         try:
             found = self.translator.translate(sources, with_alignment=False, **self.job.search)
         except TooLongError as error:
             raise ConfigurationError(
                 f"line {first + error.index} of the input {error.reason}."
             ) from error
-        if self.translator.batches.num_halved and not num_halved:
+        if self.translator.engine.batches.num_halved and not num_halved:
             self.listener.say(
                 "memory does not suffice for some batches, which are halved; a smaller "
                 "`--batch_size` is faster."

@@ -41,6 +41,12 @@ class Translation:
     """The search reached the maximum length before the sentence ended."""
     cut: bool = False
     """The source held a sentence that is longer than all that were learnt from, so it was cut."""
+    piece_log_probabilities: tuple[float, ...] | None = field(default=None, repr=False)
+    """Natural-log probability of each of `pieces`; None if not asked for."""
+    piece_entropies: tuple[float, ...] | None = field(default=None, repr=False)
+    """In nats, how undecided the network was before each of `pieces`; None if not asked for."""
+    confidence: float | None = None
+    """Estimated quality, 0 to 1; None if not asked for or the model is not calibrated."""
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,15 @@
 """Text in, `Translation` out: a loaded model directory that translates and scores sentences."""
 
 import dataclasses
-import functools
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol, overload
+from typing import Any, NamedTuple, overload
 
 import torch
 from torch import Tensor
 
-from seq2seq.batches import Batches, TooLongError, longest_target, most_to_score, most_to_search
+from seq2seq.batches import TooLongError
 from seq2seq.config import (
     EOS_ID,
     ConfigurationError,
@@ -19,37 +18,33 @@ from seq2seq.config import (
     check_threads,
     choose,
 )
-from seq2seq.data.batch import make_batch
 from seq2seq.data.cleaning import clean_sentence
 from seq2seq.data.long_sources import SourceSplitter
 from seq2seq.data.sentences import count_words
 from seq2seq.data.tokenizer import Tokenizers
-from seq2seq.decoding.beam_search import Hypothesis, beam_search
+from seq2seq.decoding.beam_search import Hypothesis
 from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
-from seq2seq.decoding.scoring import score_targets
 from seq2seq.decoding.shortlist import Lexicon, require_lexicon
 from seq2seq.devices import describe_device, find_device, is_bfloat16_fast, keep_freed_memory
+from seq2seq.engine import Engine, Network, Part
 from seq2seq.lines import WINDOW_CHARACTERS
 from seq2seq.model_directory import load_model_directory
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.models.inference import InferenceModel
 from seq2seq.models.packed import ARITHMETICS, is_int8_there
-from seq2seq.models.products import plain_path
 from seq2seq.recipe_yaml import suggestion
+from seq2seq.source import Source
 from seq2seq.translation import TargetScore, Translation, join_translations
 
 # Batches from which a window is made: enough for like lengths to meet, little enough to wait for.
 WINDOW_BATCHES = 16
 
 
-class _Network(Protocol):
-    """What searching and scoring need of a network; its states are its own."""
+class _Wants(NamedTuple):
+    """What is asked for beside the text."""
 
-    def start(
-        self, source_ids: Tensor, source_lengths: Tensor, candidate_ids: Tensor | None = None
-    ) -> Any: ...
-
-    def step(self, previous_ids: Tensor, state: Any) -> tuple[Tensor, Any]: ...
+    with_alignment: bool
+    with_details: bool
 
 
 class Translator:
@@ -93,13 +88,13 @@ class Translator:
         self.precision = precision
         self.plain = plain
         self.lexicon = lexicon
-        self.batches = Batches()
         model = model.to(self.device)
-        self._model: _Network = (
+        network: Network = (
             _turn(model, precision)
             if plain
             else InferenceModel(model, precision, with_shortlists=lexicon is not None)
         )
+        self.engine = Engine(network, self.device, plain=plain, lexicon=lexicon)
 
     @classmethod
     def load(
@@ -146,14 +141,38 @@ class Translator:
 
     @overload
     def translate(
-        self, sentences: str, *, with_alignment: bool = True, **overrides: Any
+        self,
+        sentences: str | Source,
+        *,
+        prefix: str = "",
+        terms: Sequence[str] = (),
+        forbidden: Sequence[str] = (),
+        with_alignment: bool = True,
+        with_details: bool = False,
+        **overrides: Any,
     ) -> Translation: ...
     @overload
     def translate(
-        self, sentences: Sequence[str], *, with_alignment: bool = True, **overrides: Any
+        self,
+        sentences: Sequence[str | Source],
+        *,
+        prefix: str = "",
+        terms: Sequence[str] = (),
+        forbidden: Sequence[str] = (),
+        with_alignment: bool = True,
+        with_details: bool = False,
+        **overrides: Any,
     ) -> list[Translation]: ...
     def translate(
-        self, sentences: str | Sequence[str], *, with_alignment: bool = True, **overrides: Any
+        self,
+        sentences: str | Source | Sequence[str | Source],
+        *,
+        prefix: str = "",
+        terms: Sequence[str] = (),
+        forbidden: Sequence[str] = (),
+        with_alignment: bool = True,
+        with_details: bool = False,
+        **overrides: Any,
     ) -> Translation | list[Translation]:
         """Translates one sentence, or many at once.
 
@@ -162,7 +181,12 @@ class Translator:
         from, or has more sentences than they usually have, is translated sentence by sentence.
 
         Args:
+            sentences: Each a text, or a `Source` with what its own translation must obey.
+            prefix: How each translation begins; it may end within a word.
+            terms: Words and phrases that must stand in each translation.
+            forbidden: Words and phrases that must not.
             with_alignment: False spares memory, which grows as source x target pieces.
+            with_details: Also gives the probability of each piece, and the entropy before it.
             overrides: Fields of `SearchConfig` in place of the recipe's, such as `beam_size=5`.
 
         Returns:
@@ -173,25 +197,35 @@ class Translator:
             TooLongError: If memory does not suffice for one of the sentences alone.
         """
         search = self.search_settings(**overrides)
-        if isinstance(sentences, str):
-            return self._translate([sentences], search, with_alignment)[0]
-        return self._translate(list(sentences), search, with_alignment)
+        wants = _Wants(with_alignment, with_details)
+        obey = Source("", prefix, tuple(terms), tuple(forbidden))
+        if isinstance(sentences, str | Source):
+            return self._translate([_as_source(sentences, obey)], search, wants)[0]
+        sources = [_as_source(sentence, obey) for sentence in sentences]
+        return self._translate(sources, search, wants)
 
     def stream(
-        self, sentences: Iterable[str], *, with_alignment: bool = True, **overrides: Any
+        self,
+        sentences: Iterable[str | Source],
+        *,
+        prefix: str = "",
+        terms: Sequence[str] = (),
+        forbidden: Sequence[str] = (),
+        with_alignment: bool = True,
+        with_details: bool = False,
+        **overrides: Any,
     ) -> Iterator[Translation]:
         """Translates any number of sentences in constant memory, in the same order.
 
-        Reads a window of sentences ahead, so that those of like length share a batch.
-
-        Args:
-            with_alignment: As in `translate`.
-            overrides: As in `translate`.
+        Reads a window of sentences ahead, so that those of like length share a batch. Arguments are
+        those of `translate`.
         """
         search = self.search_settings(**overrides)
         if isinstance(sentences, str):
             raise ValueError("`sentences` must be an iterable of sentences, but is one string.")
-        return self._stream(iter(sentences), search, with_alignment)
+        obey = Source("", prefix, tuple(terms), tuple(forbidden))
+        sources = (_as_source(sentence, obey) for sentence in sentences)
+        return self._stream(sources, search, _Wants(with_alignment, with_details))
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[float]:
         """Natural-log probability of each target given its source, `</s>` included.
@@ -220,13 +254,7 @@ class Translator:
         source_ids = self.tokenizers.source.encode_batch(self._clean(sources, "source"))
         cleaned = self._clean(targets, "target")
         target_ids = self.tokenizers.target.encode_batch(cleaned)
-        scores = self.batches.run(
-            [max(len(s), len(t)) + 1 for s, t in zip(source_ids, target_ids, strict=True)],
-            functools.partial(most_to_score, search=self.recipe.search),
-            lambda batch: self._score_ids(
-                [source_ids[i] for i in batch], [target_ids[i] for i in batch]
-            ),
-        )
+        scores = self.engine.score(source_ids, target_ids, self.recipe.search)
         language = self.recipe.target_language
         return [
             TargetScore(score, len(ids) + 1, count_words(target, language) + 1)
@@ -263,23 +291,23 @@ class Translator:
         )
 
     def _stream(
-        self, sentences: Iterator[str], search: SearchConfig, with_alignment: bool
+        self, sources: Iterator[Source], search: SearchConfig, wants: _Wants
     ) -> Iterator[Translation]:
-        window: list[str] = []
+        window: list[Source] = []
         num_characters = 0
-        for sentence in sentences:
-            window.append(sentence)
-            num_characters += len(sentence)
+        for source in sources:
+            window.append(source)
+            num_characters += len(source.text)
             is_full = len(window) == WINDOW_BATCHES * search.batch_size
             if is_full or num_characters >= WINDOW_CHARACTERS:
-                yield from self._translate(window, search, with_alignment)
+                yield from self._translate(window, search, wants)
                 window, num_characters = [], 0
-        yield from self._translate(window, search, with_alignment)
+        yield from self._translate(window, search, wants)
 
     def _translate(
-        self, sentences: list[str], search: SearchConfig, with_alignment: bool
+        self, sources: list[Source], search: SearchConfig, wants: _Wants
     ) -> list[Translation]:
-        cleaned = self._clean(sentences, "source")
+        cleaned = self._clean([source.text for source in sources], "source")
         source_ids = self.tokenizers.source.encode_batch(cleaned)
         splitter = SourceSplitter(
             self.tokenizers.source,
@@ -289,10 +317,10 @@ class Translator:
         )
         splits = [splitter.split(*source) for source in zip(cleaned, source_ids, strict=True)]
         has_blank = not all(split.parts for split in splits)
-        blank = [self._translate_blank(search, with_alignment)] if has_blank else []
-        parts = [part for split in splits for part in split.parts]
+        blank = [self._translate_blank(search, wants)] if has_blank else []
+        parts = [Part(ids) for split in splits for ids in split.parts]
         try:
-            hypotheses = self._search(parts, search, with_alignment)
+            hypotheses = self.engine.search(parts, search, with_alignment=wants.with_alignment)
         except TooLongError as error:
             owners = [index for index, split in enumerate(splits) for _ in split.parts]
             raise TooLongError(owners[error.index], error.what) from error
@@ -312,43 +340,11 @@ class Translator:
         without_spaces = self.recipe.corpus.remove_spaces in (side, "both")
         return [clean_sentence(s, without_spaces=without_spaces) for s in sentences]
 
-    def _search(
-        self, source_ids: list[list[int]], search: SearchConfig, with_alignment: bool
-    ) -> list[list[Hypothesis]]:
-        """The n-best target ids of each source; none may be blank."""
-        return self.batches.run(
-            [len(ids) + 1 for ids in source_ids],
-            functools.partial(most_to_search, search=search, with_alignment=with_alignment),
-            lambda batch: self._find([source_ids[i] for i in batch], search, with_alignment),
-        )
-
-    def _find(
-        self, source_ids: list[list[int]], search: SearchConfig, with_alignment: bool
-    ) -> list[list[Hypothesis]]:
-        """The same for one batch."""
-        candidate_ids = None
-        if search.shortlist and self.lexicon:
-            candidate_ids = self.lexicon.candidates(source_ids, search.shortlist).to(self.device)
-        with torch.inference_mode(), plain_path(self.plain):
-            batch = make_batch(source_ids, [[] for _ in source_ids]).to(self.device)
-            return beam_search(
-                self._model.step,
-                self._model.start(batch.source_ids, batch.source_lengths, candidate_ids),
-                beam_size=search.beam_size,
-                max_lengths=[longest_target(len(ids) + 1, search) for ids in source_ids],
-                min_lengths=search.min_length,
-                length_penalty=search.length_penalty,
-                length_penalty_kind=search.length_penalty_kind,
-                n_best=search.n_best,
-                keep_alignment=with_alignment,
-                device=self.device,
-            )
-
-    def _translate_blank(self, search: SearchConfig, with_alignment: bool) -> Translation:
+    def _translate_blank(self, search: SearchConfig, wants: _Wants) -> Translation:
         """What a blank source becomes, whatever the network would say: nothing."""
-        (log_probability,) = self._score_ids([[]], [[]])
+        (log_probability,) = self.engine.score([[]], [[]], search)
         penalize = LENGTH_PENALTIES[search.length_penalty_kind]
-        has_alignment = with_alignment and self.recipe.model.attention != "none"
+        has_alignment = wants.with_alignment and self.recipe.model.attention != "none"
         hypothesis = Hypothesis(
             ids=[EOS_ID],
             log_probability=log_probability,
@@ -356,11 +352,11 @@ class Translator:
             alignment=torch.ones(1, 1) if has_alignment else None,
             truncated=False,
         )
-        return self._describe([], [hypothesis])
+        return self._describe(Part([]), [hypothesis])
 
-    def _describe(self, source_ids: list[int], hypotheses: list[Hypothesis]) -> Translation:
+    def _describe(self, part: Part, hypotheses: list[Hypothesis]) -> Translation:
         """Turns ids into text and pieces, best first."""
-        source_pieces = self.tokenizers.source.pieces([*source_ids, EOS_ID])
+        source_pieces = self.tokenizers.source.pieces([*part.ids, EOS_ID])
         target = self.tokenizers.target
         alternatives = tuple(
             Translation(
@@ -376,16 +372,17 @@ class Translator:
         )
         return dataclasses.replace(alternatives[0], alternatives=alternatives)
 
-    def _score_ids(self, source_ids: list[list[int]], target_ids: list[list[int]]) -> list[float]:
-        with torch.inference_mode(), plain_path(self.plain):
-            batch = make_batch(source_ids, target_ids).to(self.device)
-            state = self._model.start(batch.source_ids, batch.source_lengths)
-            return score_targets(
-                self._model.step,
-                state,
-                [[*ids, EOS_ID] for ids in target_ids],
-                device=self.device,
-            )
+
+def _as_source(sentence: str | Source, obey: Source) -> Source:
+    """A source that obeys what all must obey, and what is its own."""
+    if isinstance(sentence, str):
+        return dataclasses.replace(obey, text=sentence)
+    return Source(
+        sentence.text,
+        sentence.prefix or obey.prefix,
+        sentence.terms + obey.terms,
+        sentence.forbidden + obey.forbidden,
+    )
 
 
 def _turn(model: EncoderDecoder, precision: str) -> EncoderDecoder:

@@ -23,6 +23,7 @@ LAYERS = [
     {"bulk"},
     {"line_translator"},
     {"translator"},
+    {"engine"},
     {"translation"},
     {"batches", "model_directory"},
     {"lexicon_file"},
@@ -42,7 +43,7 @@ LAYERS = [
         "tensor_files",
     },
     {"reading"},
-    {"config", "files", "languages", "out_of_memory"},
+    {"config", "files", "languages", "out_of_memory", "source"},
 ]
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 LIGHTNING_HOMES = ("training/", "data/datamodule.py")

@@ -233,7 +233,7 @@ def test_alignments_that_nobody_sees_are_not_kept(run, tiny_directory, monkeypat
         kept.append(keep_alignment)
         return beam_search(*args, keep_alignment=keep_alignment, **settings)
 
-    monkeypatch.setattr("seq2seq.translator.beam_search", search)
+    monkeypatch.setattr("seq2seq.engine.beam_search", search)
     _, out, _ = run("translate", tiny_directory, "--format", "jsonl", stdin=lines(SOURCES))
     assert len(out.splitlines()) == len(SOURCES)
     assert set(kept) == {False}
@@ -579,7 +579,7 @@ def test_batches_that_do_not_fit_into_memory_are_halved(run, tiny_directory, mon
             raise MemoryError
         return beam_search(step, state, max_lengths=max_lengths, **settings)
 
-    monkeypatch.setattr("seq2seq.translator.beam_search", search)
+    monkeypatch.setattr("seq2seq.engine.beam_search", search)
     monkeypatch.setattr("seq2seq.batches.give_back_memory", lambda: None)  # it takes a moment
     code, out, err = run("translate", tiny_directory, stdin=lines(SOURCES))
     assert (code, out) == (0, lines(TARGETS))

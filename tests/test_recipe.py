@@ -162,7 +162,7 @@ def test_a_run_trains_evaluates_and_reports(tmp_path, tiny_pairs, capfd, monkeyp
         kept.append(keep_alignment)
         return beam_search(*args, keep_alignment=keep_alignment, **settings)
 
-    monkeypatch.setattr("seq2seq.translator.beam_search", search)
+    monkeypatch.setattr("seq2seq.engine.beam_search", search)
     for language, sentences in (("de", tiny_pairs.sources), ("en", tiny_pairs.targets)):
         (tmp_path / f"train.{language}").write_text("".join(f"{text}\n" for text in sentences))
     path = run_with_options(

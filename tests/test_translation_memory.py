@@ -19,12 +19,12 @@ translator = Translator.load(sys.argv[1], device="cpu", precision="float32")
 sources = sys.stdin.read().splitlines()
 search = {"beam_size": 200, "max_length_ratio": 0.1, "with_alignment": False}
 expected = [t.text for t in translator.translate(sources, batch_size=400, **search)]
-assert translator.batches.num_halved == 0
+assert translator.engine.batches.num_halved == 0
 status = open("/proc/self/status").read()
 limit = int(re.search(r"VmData:\\s*(\\d+)", status)[1]) * 1024 + 250 * 2**20
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 found = [t.text for t in translator.translate(sources, batch_size=12000, **search)]
-print(found == expected, translator.batches.num_halved)
+print(found == expected, translator.engine.batches.num_halved)
 """
 
 

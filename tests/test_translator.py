@@ -299,7 +299,7 @@ def small_memory(monkeypatch):
             return beam_search(step, state, max_lengths=max_lengths, **settings)
 
         given_back = []
-        monkeypatch.setattr("seq2seq.translator.beam_search", search)
+        monkeypatch.setattr("seq2seq.engine.beam_search", search)
         monkeypatch.setattr("seq2seq.batches.give_back_memory", lambda: given_back.append(1))
         return given_back
 
@@ -308,11 +308,11 @@ def small_memory(monkeypatch):
 
 def test_a_batch_that_does_not_fit_into_memory_is_halved(translator, small_memory):
     expected = [t.text for t in translator.translate([*SOURCES, ""])]
-    before = translator.batches.num_halved
+    before = translator.engine.batches.num_halved
     given_back = small_memory()
     assert [t.text for t in translator.translate([*SOURCES, ""])] == expected
     assert [t.text for t in translator.stream([*SOURCES, ""])] == expected
-    assert translator.batches.num_halved - before == 8, "batches of 5, 5 and 2, twice"
+    assert translator.engine.batches.num_halved - before == 8, "batches of 5, 5 and 2, twice"
     assert len(given_back) == 8
 
 
@@ -338,7 +338,7 @@ def test_scoring_halves_batches_too(translator, monkeypatch):
             raise MemoryError
         return score_targets(step, state, targets, **settings)
 
-    monkeypatch.setattr("seq2seq.translator.score_targets", score)
+    monkeypatch.setattr("seq2seq.engine.score_targets", score)
     assert translator.score(SOURCES, TARGETS) == pytest.approx(expected, abs=1e-5)
 
 
