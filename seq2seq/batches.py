@@ -1,5 +1,6 @@
 """Many sentences in batches of like length that fit into memory. Knows nothing of networks."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -32,6 +33,19 @@ class TooLongError(ConfigurationError):
             f"does not fit into memory: {what}; give a smaller `search.beam_size`, or split it"
         )
         super().__init__(f"sentence {index + 1} {self.reason}.")
+
+
+@contextlib.contextmanager
+def naming_owners(owners: Sequence[int]) -> Iterator[None]:
+    """Names the sentence that a part belongs to where memory does not suffice for the part.
+
+    Args:
+        owners: For each part that is worked on.
+    """
+    try:
+        yield
+    except TooLongError as error:
+        raise TooLongError(owners[error.index], error.what) from error
 
 
 class Batches:
@@ -93,13 +107,21 @@ def most_to_score(length: int, search: SearchConfig) -> int:
     return min(search.batch_size, search.batch_size * _PIECES_PER_SENTENCE // length)
 
 
-def most_to_search(length: int, search: SearchConfig, *, with_alignment: bool) -> int:
+def most_to_force(length: int, search: SearchConfig) -> int:
+    """How many targets of so many pieces are scored together where their alignments are kept."""
+    most = search.batch_size * _WEIGHTS_PER_SENTENCE // length**2
+    return min(most_to_score(length, search), most)
+
+
+def most_to_search(
+    length: int, search: SearchConfig, *, with_alignment: bool, num_networks: int = 1
+) -> int:
     """How many sources of so many pieces need about the memory of an ordinary batch."""
-    beam_size = max(search.beam_size, _ORDINARY_BEAM)
-    pieces = search.batch_size * _PIECES_PER_SENTENCE * _ORDINARY_BEAM
-    most = min(search.batch_size, pieces // (beam_size * max(length, _FEWEST_PIECES)))
+    num_rows = max(search.samples or search.beam_size, _ORDINARY_BEAM)
+    pieces = search.batch_size * _PIECES_PER_SENTENCE * _ORDINARY_BEAM // num_networks
+    most = min(search.batch_size, pieces // (num_rows * max(length, _FEWEST_PIECES)))
     if with_alignment:
-        weights = beam_size * length * longest_target(length, search)
+        weights = num_rows * length * longest_target(length, search)
         most = min(most, search.batch_size * _WEIGHTS_PER_SENTENCE // weights)
     return most
 
@@ -107,6 +129,11 @@ def most_to_search(length: int, search: SearchConfig, *, with_alignment: bool) -
 def longest_target(source_length: int, search: SearchConfig) -> int:
     """Most target pieces for so many source pieces, `</s>` counted on both sides."""
     return int(search.max_length_ratio * source_length) + 10
+
+
+def shortest_target(source_length: int, search: SearchConfig) -> int:
+    """Fewest target pieces for so many source pieces, `</s>` not counted."""
+    return max(search.min_length, int(search.min_length_ratio * source_length))
 
 
 def _try(work: Callable[[list[int]], list[Result]], batch: list[int]) -> list[Result] | None:

@@ -22,6 +22,7 @@ import torch
 
 from seq2seq.config import ConfigurationError, shown
 from seq2seq.devices import device_of_process
+from seq2seq.formats import FORMATS
 from seq2seq.line_translator import (
     Job,
     LineTranslator,
@@ -126,7 +127,7 @@ def translate_as_rank(
     else:
         with claimed(output, rank.start), work as (shard, reader):
             _wait_for_others(shard, shards)
-            _publish(shards, source_file)
+            _publish(job, shards, source_file)
     return _count([shard], reader) if rank.index else _count(shards, reader)
 
 
@@ -147,7 +148,7 @@ def translate_in_processes(
         ConfigurationError: Likewise, and if a process is killed again and again at one place.
         TranslationInterrupted: After Ctrl-C.
     """
-    device_of_process(job.device, devices - 1)
+    device_of_process(job.loading.device, devices - 1)
     ranks = [Rank(index, devices, index) for index in range(devices)]
     # All of them say by what means they translate.
     listener = dataclasses.replace(listener, describe=functools.cache(listener.describe))
@@ -165,7 +166,7 @@ def translate_in_processes(
         with shards[0].opened({}, resume=True):
             for shard in shards[1:]:
                 shard.catch_up(shards[0].record)
-            reader = _publish(shards, source_file)
+            reader = _publish(job, shards, source_file)
     return _count(shards, reader)
 
 
@@ -195,7 +196,8 @@ def _translated(
 ) -> Iterator[tuple[Shard, LineReader]]:
     """Translates a shard, and keeps it open for whoever joins it."""
     if rank.count > 1:
-        job = dataclasses.replace(job, device=device_of_process(job.device, rank.local_index))
+        device = device_of_process(job.loading.device, rank.local_index)
+        job = dataclasses.replace(job, loading=dataclasses.replace(job.loading, device=device))
     work = LineTranslator(job, listener)
     shard = Shard(output, rank.index)
     who = f"{rank} " if rank.count > 1 else ""
@@ -210,14 +212,14 @@ def _translated(
         yield shard, translate_shard(work, source_file, shard)
 
 
-def _publish(shards: Sequence[Shard], source_file: Any) -> LineReader:
+def _publish(job: Job, shards: Sequence[Shard], source_file: Any) -> LineReader:
     """Joins complete shards; returns the reader that has read the input once more."""
     if len(shards) > 1:
         source_file.seek(0)
     reader = LineReader(source_file)
     size = shards[0].record.settings["window_size"]
     try:
-        publish(shards, numbered_windows(reader, size))
+        publish(shards, numbered_windows(reader, size, FORMATS[job.format].may_end))
     except OSError as error:
         raise ConfigurationError(
             f"{error.filename or shards[0].output}: {reason(error)}; all lines are translated, "
@@ -340,8 +342,8 @@ def _run_worker(
         return lambda *values: sender.send((kind, values))
 
     listener = Listener(tell("say"), tell("begin"), tell("advance"), tell("describe"))
-    threads = job.threads or max(1, torch.get_num_threads() // rank.count)
-    job = dataclasses.replace(job, threads=threads)
+    threads = job.loading.threads or max(1, torch.get_num_threads() // rank.count)
+    job = dataclasses.replace(job, loading=dataclasses.replace(job.loading, threads=threads))
     try:
         with (
             open_input(input) as source_file,

@@ -4,48 +4,24 @@ Knows nothing of files, text or networks; everything else may import it.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Literal, TypeVar
+from typing import Literal
 
-T = TypeVar("T")
+from seq2seq.checks import ConfigurationError as ConfigurationError
+from seq2seq.checks import above_zero, at_least, within
+from seq2seq.checks import choose as choose
+from seq2seq.checks import shown as shown
+from seq2seq.search_config import SearchConfig as SearchConfig
+from seq2seq.search_config import check_given as check_given
 
 # One place for the ids that tokenizers, networks and searches agree on.
 PAD_ID, UNKNOWN_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
-LARGEST_BEAM = 10_000
-_LARGEST = 10**12  # of any number: what is far above all that is meant, and far below an overflow
 _SPLITS = ("train_split", "dev_split", "test_split")
-
-
-class ConfigurationError(ValueError):
-    """A setting that cannot work; its message is one sentence for the user."""
-
-
-def choose(table: Mapping[str, T], name: str, *, field: str) -> T:
-    """Looks `name` up in a table of parts.
-
-    Raises:
-        ConfigurationError: If the table has no such part; names the field and what is allowed.
-    """
-    if name not in table:
-        raise ConfigurationError(
-            f"`{field}` must be one of {', '.join(table)}, but is {shown(name)}."
-        )
-    return table[name]
-
-
-def shown(value: object) -> str:
-    """A value as error messages show it: like `repr`, but never longer than a line."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no number of thousands of digits
-        return "a number of too many digits"
-    return text if len(text) <= 80 else f"{text[:60]}...{text[-15:]}"
 
 
 def check_threads(threads: int, *, field: str) -> None:
     """Refuses a number of processor threads that no machine has."""
-    _within(field, threads, 1, 4096)
+    within(field, threads, 1, 4096)
 
 
 @dataclass(frozen=True)
@@ -68,13 +44,13 @@ class FilterConfig:
 
     def __post_init__(self) -> None:
         if self.max_characters is not None:
-            _at_least("corpus.filters.max_characters", self.max_characters, 1)
+            at_least("corpus.filters.max_characters", self.max_characters, 1)
         if self.max_ratio is not None and not self.max_ratio > 1:
             raise ConfigurationError(
                 f"`corpus.filters.max_ratio` must be above 1, but is {shown(self.max_ratio)}."
             )
         if self.script is not None:
-            _within("corpus.filters.script", self.script, 0, 1)
+            within("corpus.filters.script", self.script, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -91,6 +67,10 @@ class CorpusConfig:
     """Like `train`; without it, development pairs are drawn from the training pairs by seed."""
     test: str | list[str] | None = None
     """Like `train`; without it, test pairs are drawn from the training pairs by seed."""
+    alignments: str | list[str] | None = None
+    """File of word alignments in the Pharaoh format (0-0 2-1), a line for each pair of `train`, as
+    `seq2seq align`, fast_align and eflomal write them; a list if `train` is one. Needs
+    `training.guided_attention`; the phrasebook has its own."""
     hub: str | None = None
     """Id of a data set on the datasets hub, or a local folder of the same layout."""
     hub_configuration: str | None = None
@@ -121,9 +101,9 @@ class CorpusConfig:
 
     def __post_init__(self) -> None:
         if self.max_pairs is not None:
-            _at_least("corpus.max_pairs", self.max_pairs, 1)
+            at_least("corpus.max_pairs", self.max_pairs, 1)
         if self.max_length is not None:
-            _at_least("corpus.max_length", self.max_length, 1)
+            at_least("corpus.max_length", self.max_length, 1)
         for name in (setting.name for setting in fields(self)):
             value = getattr(self, name)
             if value in ("", []) or (isinstance(value, list) and "" in value):
@@ -139,6 +119,26 @@ class CorpusConfig:
             )
         if self.hub is None:
             self._refuse_settings_of_hubs()
+        if self.alignments is not None:
+            self._check_alignments()
+
+    @property
+    def spaces_removed(self) -> tuple[bool, bool]:
+        """Whether the source loses its spaces, and the target."""
+        return self.remove_spaces in ("source", "both"), self.remove_spaces in ("target", "both")
+
+    def _check_alignments(self) -> None:
+        if self.train is None:
+            raise ConfigurationError("`corpus.alignments` needs `corpus.train`.")
+        entries, files = (
+            1 if isinstance(given, str) else len(given or [])
+            for given in (self.train, self.alignments)
+        )
+        if entries != files:
+            raise ConfigurationError(
+                f"`corpus.alignments` must name a file for each entry of `corpus.train`, which are "
+                f"{entries}, but names {files}."
+            )
 
     def _refuse_settings_of_hubs(self) -> None:
         defaults = {setting.name: setting.default for setting in fields(self)}
@@ -171,15 +171,15 @@ class TokenizerConfig:
     out, about 0.1 (Provilkov et al., 2020)."""
 
     def __post_init__(self) -> None:
-        _within("tokenizer.sampling", self.sampling, 0.0, 1.0)
+        within("tokenizer.sampling", self.sampling, 0.0, 1.0)
         if self.sampling and self.kind not in ("unigram", "bpe"):
             raise ConfigurationError(
                 f"`tokenizer.sampling` needs `tokenizer.kind` unigram or bpe, "
                 f"but `tokenizer.kind` is {shown(self.kind)}."
             )
         if self.vocabulary_size is not None:
-            _within("tokenizer.vocabulary_size", self.vocabulary_size, 8, 1_000_000)
-        _within("tokenizer.character_coverage", self.character_coverage, 0.9, 1.0)
+            within("tokenizer.vocabulary_size", self.vocabulary_size, 8, 1_000_000)
+        within("tokenizer.character_coverage", self.character_coverage, 0.9, 1.0)
 
 
 @dataclass(frozen=True)
@@ -215,9 +215,9 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         for name in ("embedding_size", "hidden_size", "attention_size"):
-            _within(f"model.{name}", getattr(self, name), 1, 65_536)
+            within(f"model.{name}", getattr(self, name), 1, 65_536)
         for name in ("encoder_layers", "decoder_layers"):
-            _within(f"model.{name}", getattr(self, name), 1, 4)
+            within(f"model.{name}", getattr(self, name), 1, 4)
         if not 0 <= self.dropout < 1:
             raise ConfigurationError(f"`model.dropout` must be in [0, 1), but is {self.dropout}.")
         if self.bidirectional and self.hidden_size % 2:
@@ -251,6 +251,9 @@ class TrainingConfig:
     """Decoupled L2 decay of weights per step."""
     label_smoothing: float = 0.1
     """Probability mass spread evenly over the vocabulary."""
+    guided_attention: float = 0.0
+    """Weight of a second loss that draws attention to given word alignments, 0 for none; 1 weighs
+    both alike (Chen et al., 2016). Needs `corpus.alignments` or the phrasebook, and attention."""
     gradient_clip: float = 1.0
     """Largest L2 norm of all gradients together; 0 switches clipping off."""
     truncation_steps: int | None = None
@@ -291,131 +294,27 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for name in ("max_epochs", "batch_tokens", "accumulate_batches", "average_best"):
-            _at_least(f"training.{name}", getattr(self, name), 1)
+            at_least(f"training.{name}", getattr(self, name), 1)
         for name in ("patience", "dev_sentences"):
-            _at_least(f"training.{name}", getattr(self, name), 1)
+            at_least(f"training.{name}", getattr(self, name), 1)
         for name in ("warmup_steps", "samples", "lexicon_pairs", "non_finite_limit"):
-            _at_least(f"training.{name}", getattr(self, name), 0)
-        _within("training.seed", self.seed, 0, 2**63 - 1)
-        _within("training.devices", self.devices, 1, 4096)
+            at_least(f"training.{name}", getattr(self, name), 0)
+        within("training.seed", self.seed, 0, 2**63 - 1)
+        within("training.devices", self.devices, 1, 4096)
         if self.truncation_steps is not None:
-            _at_least("training.truncation_steps", self.truncation_steps, 1)
+            at_least("training.truncation_steps", self.truncation_steps, 1)
         if self.threads is not None:
             check_threads(self.threads, field="training.threads")
         for name in ("learning_rate", "validate_every", "checkpoint_minutes"):
-            _above_zero(f"training.{name}", getattr(self, name))
+            above_zero(f"training.{name}", getattr(self, name))
         if self.max_minutes is not None:
-            _above_zero("training.max_minutes", self.max_minutes)
-        _at_least("training.weight_decay", self.weight_decay, 0)
-        _at_least("training.gradient_clip", self.gradient_clip, 0)
+            above_zero("training.max_minutes", self.max_minutes)
+        at_least("training.weight_decay", self.weight_decay, 0)
+        at_least("training.gradient_clip", self.gradient_clip, 0)
+        within("training.guided_attention", self.guided_attention, 0, 1_000)
         if not 0 <= self.label_smoothing < 1:
             raise ConfigurationError(
                 f"`training.label_smoothing` must be in [0, 1), but is {self.label_smoothing}."
-            )
-
-
-@dataclass(frozen=True)
-class SearchConfig:
-    """How sentences are searched; defaults of `translate`."""
-
-    beam_size: int = 5
-    """Hypotheses kept per sentence; 1 is greedy search."""
-    length_penalty: float = 1.0
-    """Exponent of the length that divides the log-probability; 0 compares sums."""
-    length_penalty_kind: str = "power"
-    """power (length ** penalty) or gnmt (Wu et al., 2016, equation 14)."""
-    n_best: int = 1
-    """Hypotheses returned per sentence, at most the beam size."""
-    word_reward: float = 0.0
-    """Added to the score for each target piece, so that translations grow longer (He et al., 2016).
-    """
-    coverage_penalty: float = 0.0
-    """Weight of the penalty on source pieces that were hardly attended to (Wu et al., 2016,
-    equation 14); needs attention."""
-    min_length: int = 0
-    """Shortest translation in pieces, the end symbol not counted."""
-    min_length_ratio: float = 0.0
-    """Shortest translation: ratio x source pieces, rounded down."""
-    max_length_ratio: float = 2.0
-    """Longest translation: ratio x source pieces + 10."""
-    no_repeat_ngram: int = 0
-    """No sequence of so many pieces stands twice in a translation; 0 lets all repeat."""
-    diversity_groups: int = 1
-    """Groups of the beam that are kept apart from one another (Vijayakumar et al., 2016)."""
-    diversity_strength: float = 0.5
-    """What a piece costs that an earlier group of the beam has chosen at the same step."""
-    samples: int = 0
-    """Translations drawn at random for each sentence in place of beam search; 0 searches."""
-    temperature: float = 1.0
-    """Of samples: below 1 likelier pieces become likelier still, above 1 rarer ones."""
-    top_k: int = 0
-    """Samples choose among so many likeliest pieces; 0 among all."""
-    top_p: float = 1.0
-    """Samples choose among the likeliest pieces that have this probability together (Holtzman et
-    al., 2020)."""
-    seed: int = 1
-    """Seed of samples; those of a sentence depend on nothing else but the sentence."""
-    mbr: bool = False
-    """Chooses the hypothesis most like all others by chrF, not the most probable one: minimum Bayes
-    risk (Eikema and Aziz, 2020)."""
-    reverse_weight: float = 0.0
-    """Weight of a reverse model's log-probability of the source when hypotheses are ranked anew."""
-    length_weight: float = 0.0
-    """Weight of a hypothesis' length in pieces when hypotheses are ranked anew."""
-    preserve: bool = False
-    """Numbers, URLs, e-mail addresses and {placeholders} of the source stand in the translation."""
-    copy_unknown: bool = False
-    """Source words with characters that the vocabulary does not know are copied."""
-    keep_case: bool = False
-    """Words in capitals are translated as small ones, and their translations written in capitals.
-    """
-    min_confidence: float = 0.0
-    """Translations below this confidence, 0 to 1, are marked or withheld; needs quality.yaml."""
-    low_confidence: Literal["mark", "withhold"] = "mark"
-    """What becomes of translations below `min_confidence`."""
-    batch_size: int = 64
-    """Sentences searched together."""
-    shortlist: int = 0
-    """Target pieces considered per source piece, besides the most frequent ones; 0 considers all.
-    Faster, and needs a model with lexicon.safetensors."""
-
-    def __post_init__(self) -> None:
-        _within("search.beam_size", self.beam_size, 1, LARGEST_BEAM)
-        _at_least("search.n_best", self.n_best, 1)
-        _within("search.batch_size", self.batch_size, 1, 1_000_000)
-        _within("search.length_penalty", self.length_penalty, 0, 10)
-        _within("search.min_length", self.min_length, 0, 1_000_000)
-        _within("search.shortlist", self.shortlist, 0, 1_000_000)
-        for name in ("word_reward", "reverse_weight", "length_weight"):
-            _within(f"search.{name}", getattr(self, name), -100, 100)
-        for name in ("coverage_penalty", "diversity_strength"):
-            _within(f"search.{name}", getattr(self, name), 0, 100)
-        for name in ("no_repeat_ngram", "samples", "top_k"):
-            _within(f"search.{name}", getattr(self, name), 0, 1_000_000)
-        for name in ("top_p", "min_confidence"):
-            _within(f"search.{name}", getattr(self, name), 0, 1)
-        _within("search.temperature", self.temperature, 0, 100)
-        _within("search.seed", self.seed, 0, 2**63 - 1)
-        if not 0 <= self.min_length_ratio <= self.max_length_ratio:
-            raise ConfigurationError(
-                f"`search.min_length_ratio` must be from 0 to `search.max_length_ratio` "
-                f"({self.max_length_ratio}), but is {self.min_length_ratio}."
-            )
-        if self.diversity_groups < 1 or self.beam_size % self.diversity_groups:
-            raise ConfigurationError(
-                f"`search.diversity_groups` must divide `search.beam_size` ({self.beam_size}), "
-                f"but is {self.diversity_groups}."
-            )
-        if not 0 < self.max_length_ratio <= 100:
-            raise ConfigurationError(
-                f"`search.max_length_ratio` must be above 0 and at most 100, "
-                f"but is {self.max_length_ratio}."
-            )
-        most = "samples" if self.samples else "beam_size"
-        if self.n_best > getattr(self, most):
-            raise ConfigurationError(
-                f"`search.n_best` must be at most `search.{most}` ({getattr(self, most)}), "
-                f"but is {self.n_best}."
             )
 
 
@@ -455,22 +354,23 @@ class Recipe:
             )
         if self.model.share_embeddings and not self.tokenizer.shared:
             raise ConfigurationError("`model.share_embeddings` needs `tokenizer.shared`.")
+        self._check_guide()
 
-
-def _at_least(name: str, value: float, lowest: float) -> None:
-    if not value >= lowest:
-        raise ConfigurationError(f"`{name}` must be at least {lowest}, but is {shown(value)}.")
-    if value > _LARGEST:
-        raise ConfigurationError(f"`{name}` must be at most {_LARGEST}, but is {shown(value)}.")
-
-
-def _above_zero(name: str, value: float) -> None:
-    if not value > 0:
-        raise ConfigurationError(f"`{name}` must be above 0, but is {shown(value)}.")
-
-
-def _within(name: str, value: float, lowest: float, highest: float) -> None:
-    if not lowest <= value <= highest:
-        raise ConfigurationError(
-            f"`{name}` must be from {lowest} to {highest}, but is {shown(value)}."
-        )
+    def _check_guide(self) -> None:
+        """Refuses alignments that nothing reads, and a guide without them or without attention."""
+        if not self.training.guided_attention:
+            if self.corpus.alignments is not None:
+                raise ConfigurationError(
+                    "`corpus.alignments` needs `training.guided_attention` above 0."
+                )
+            return
+        if self.model.attention == "none":
+            raise ConfigurationError(
+                "`training.guided_attention` needs attention, but `model.attention` is none."
+            )
+        is_given = self.corpus.train is not None or self.corpus.hub is not None
+        if is_given and self.corpus.alignments is None:
+            raise ConfigurationError(
+                "`training.guided_attention` needs `corpus.alignments`, a file beside "
+                "`corpus.train`."
+            )

@@ -2,30 +2,28 @@
 
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
-from seq2seq.batches import Batches, longest_target, most_to_score, most_to_search
+from seq2seq.batches import (
+    Batches,
+    longest_target,
+    most_to_force,
+    most_to_score,
+    most_to_search,
+    shortest_target,
+)
 from seq2seq.config import EOS_ID, SearchConfig
 from seq2seq.data.batch import make_batch
 from seq2seq.decoding.beam_search import Hypothesis, beam_search
-from seq2seq.decoding.scoring import score_targets
-from seq2seq.decoding.shortlist import Lexicon
+from seq2seq.decoding.ensemble import Ensemble, Network
+from seq2seq.decoding.length_penalty import Ranking
+from seq2seq.decoding.rules import Rules
+from seq2seq.decoding.sampling import sample, stream_key
+from seq2seq.decoding.scoring import Forced, force_targets, score_targets
+from seq2seq.decoding.shortlist import Lexicon, with_ids
 from seq2seq.models.products import plain_path
-
-
-class Network(Protocol):
-    """What searching and scoring need of a network; its states are its own."""
-
-    def start(
-        self, source_ids: Tensor, source_lengths: Tensor, candidate_ids: Tensor | None = None
-    ) -> Any:
-        """The state before the first step, one row per sentence."""
-
-    def step(self, previous_ids: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Logits [rows, vocabulary_size] and the state after the step."""
 
 
 class Part(NamedTuple):
@@ -33,6 +31,8 @@ class Part(NamedTuple):
 
     ids: list[int]
     """Of the source, without `</s>`; never blank."""
+    rules: Rules | None = None
+    """What the target obeys."""
 
 
 class Engine:
@@ -51,6 +51,7 @@ class Engine:
         self.device = device
         self.plain = plain
         self.lexicon = lexicon
+        self.num_networks = len(network.members) if isinstance(network, Ensemble) else 1
         self.batches = Batches()
 
     def search(
@@ -63,7 +64,12 @@ class Engine:
         """
         return self.batches.run(
             [len(part.ids) + 1 for part in parts],
-            functools.partial(most_to_search, search=search, with_alignment=with_alignment),
+            functools.partial(
+                most_to_search,
+                search=search,
+                with_alignment=with_alignment,
+                num_networks=self.num_networks,
+            ),
             lambda batch: self._find([parts[i] for i in batch], search, with_alignment),
         )
 
@@ -83,6 +89,23 @@ class Engine:
             ),
         )
 
+    def force(
+        self, source_ids: Sequence[list[int]], target_ids: Sequence[list[int]], search: SearchConfig
+    ) -> list[Forced]:
+        """What the network thinks of each piece of the targets, by all of its vocabulary.
+
+        Args:
+            target_ids: As they stand: whoever wants `</s>` counted gives it.
+            search: Whose `batch_size` holds.
+        """
+        return self.batches.run(
+            [max(len(s) + 1, len(t)) for s, t in zip(source_ids, target_ids, strict=True)],
+            functools.partial(most_to_force, search=search),
+            lambda batch: self._force(
+                [source_ids[i] for i in batch], [target_ids[i] for i in batch]
+            ),
+        )
+
     def _find(
         self, parts: list[Part], search: SearchConfig, with_alignment: bool
     ) -> list[list[Hypothesis]]:
@@ -90,21 +113,58 @@ class Engine:
         source_ids = [part.ids for part in parts]
         candidate_ids = None
         if search.shortlist and self.lexicon:
-            candidate_ids = self.lexicon.candidates(source_ids, search.shortlist).to(self.device)
+            candidate_ids = self.lexicon.candidates(source_ids, search.shortlist)
+            if any(part.rules for part in parts):
+                helpful = [part.rules.helpful_ids if part.rules else [] for part in parts]
+                candidate_ids = with_ids(candidate_ids, helpful)
+            candidate_ids = candidate_ids.to(self.device)
+        common: dict[str, Any] = {
+            "max_lengths": [_longest(part, search) for part in parts],
+            "min_lengths": [shortest_target(len(ids), search) for ids in source_ids],
+            "rules": [part.rules for part in parts],
+            "source_lengths": [len(ids) + 1 for ids in source_ids],
+            "keep_alignment": with_alignment,
+            "device": self.device,
+        }
         with torch.inference_mode(), plain_path(self.plain):
             batch = make_batch(source_ids, [[] for _ in source_ids]).to(self.device)
+            state = self.network.start(batch.source_ids, batch.source_lengths, candidate_ids)
+            if search.samples:
+                return self._sample(state, source_ids, search, common)
             return beam_search(
                 self.network.step,
-                self.network.start(batch.source_ids, batch.source_lengths, candidate_ids),
+                state,
                 beam_size=search.beam_size,
-                max_lengths=[longest_target(len(ids) + 1, search) for ids in source_ids],
-                min_lengths=search.min_length,
                 length_penalty=search.length_penalty,
                 length_penalty_kind=search.length_penalty_kind,
+                word_reward=search.word_reward,
+                coverage_penalty=search.coverage_penalty,
                 n_best=search.n_best,
-                keep_alignment=with_alignment,
-                device=self.device,
+                num_groups=search.diversity_groups,
+                diversity_strength=search.diversity_strength,
+                **common,
             )
+
+    def _sample(
+        self,
+        state: Any,
+        source_ids: list[list[int]],
+        search: SearchConfig,
+        common: dict[str, Any],
+    ) -> list[list[Hypothesis]]:
+        """The n-best of the samples of each sentence of a batch."""
+        found = sample(
+            self.network.step,
+            state,
+            num_samples=search.samples,
+            keys=[stream_key(search.seed, ids) for ids in source_ids],
+            temperature=search.temperature,
+            top_k=search.top_k,
+            top_p=search.top_p,
+            ranking=Ranking.of(search),
+            **common,
+        )
+        return [samples[: search.n_best] for samples in found]
 
     def _score(self, source_ids: list[list[int]], target_ids: list[list[int]]) -> list[float]:
         """See `score`, for one batch."""
@@ -116,3 +176,20 @@ class Engine:
                 [[*ids, EOS_ID] for ids in target_ids],
                 device=self.device,
             )
+
+    def _force(self, source_ids: list[list[int]], target_ids: list[list[int]]) -> list[Forced]:
+        """See `force`, for one batch."""
+        with torch.inference_mode(), plain_path(self.plain):
+            batch = make_batch(source_ids, [[] for _ in source_ids]).to(self.device)
+            return force_targets(
+                self.network.step,
+                self.network.start(batch.source_ids, batch.source_lengths),
+                target_ids,
+                device=self.device,
+            )
+
+
+def _longest(part: Part, search: SearchConfig) -> int:
+    """Most target pieces of a part, `</s>` counted."""
+    extra = part.rules.extra_length if part.rules else 0
+    return longest_target(len(part.ids) + 1, search) + extra

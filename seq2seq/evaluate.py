@@ -8,13 +8,12 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from seq2seq.config import ConfigurationError, Recipe, SearchConfig
-from seq2seq.data.cleaning import clean_sentence
 from seq2seq.data.corpus import Pairs
 from seq2seq.data.text_files import read_lines
 from seq2seq.evaluation.analysis import (
@@ -36,12 +35,23 @@ from seq2seq.evaluation.metrics import (
 from seq2seq.files import replacing
 from seq2seq.formats import json_line
 from seq2seq.languages import base_language
+from seq2seq.preparation import clean_side
 from seq2seq.translation import Translation
 from seq2seq.translator import Translator
 
 WORDS_FILE, ALIGNMENTS_FILE = "source_words.tsv", "alignments.json"
 FAULTS = ("empty", "truncated", "repeated", "copied")
 _GROUP_METRICS = ("bleu", "chrf")
+ALWAYS_DESCRIBED = (
+    "beam_size",
+    "length_penalty",
+    "length_penalty_kind",
+    "min_length",
+    "max_length_ratio",
+    "shortlist",
+)
+# Settings of a search that do not decide its text, or that no evaluation heeds.
+_NOT_DESCRIBED = ("n_best", "batch_size", "min_confidence", "low_confidence")
 _MOST_DIGITS = 15  # of a count
 _MOST_PIECES = 60  # of a sentence whose alignment is kept
 
@@ -196,9 +206,11 @@ def evaluate_set(
     Args:
         word_counts: As `read_word_counts` gives them.
         advance: Called with the number of sentences that were translated since the last call.
-        search: Fields of `SearchConfig` in place of the recipe's.
+        search: Fields of `SearchConfig` in place of the recipe's. All translations count, whatever
+            their confidence.
     """
     recipe = translator.recipe
+    search["min_confidence"] = 0.0
     started = time.perf_counter()
     translations = []
     for translation in translator.stream(sources, with_alignment=False, **search):
@@ -206,14 +218,16 @@ def evaluate_set(
         advance(1)
     seconds = time.perf_counter() - started
     hypotheses = [translation.text for translation in translations]
-    settings = describe_search(translator.search_settings(**search), precision=translator.precision)
+    settings = translator.search_settings(**search)
+    if translator.reverse is None:  # then such weights of the recipe count for nothing
+        settings = replace(settings, reverse_weight=0.0, length_weight=0.0)
     return SetResult(
         sources=sources,
         references=references,
         translations=translations,
         statistics=_measure_all(hypotheses, references, recipe.target_language),
         seconds=seconds,
-        settings=settings,
+        settings=describe_search(settings, precision=translator.precision),
         source_language=recipe.source_language,
         target_language=recipe.target_language,
         word_counts=word_counts,
@@ -261,16 +275,18 @@ def measure_other(
 
 
 def describe_search(search: SearchConfig, *, precision: str) -> dict[str, Any]:
-    """Plain values of what decides the translations, to stand beside their scores."""
-    return {
-        "precision": precision,
-        "beam_size": search.beam_size,
-        "length_penalty": search.length_penalty,
-        "length_penalty_kind": search.length_penalty_kind,
-        "min_length": search.min_length,
-        "max_length_ratio": search.max_length_ratio,
-        "shortlist": search.shortlist,
-    }
+    """Plain values of what decides the translations, to stand beside their scores.
+
+    Of settings that are rarely used only those stand there that are not as by default.
+    """
+    defaults = asdict(SearchConfig())
+    others = [
+        name
+        for name, value in asdict(search).items()
+        if value != defaults[name] and name not in (*ALWAYS_DESCRIBED, *_NOT_DESCRIBED)
+    ]
+    described = (*ALWAYS_DESCRIBED, *others)
+    return {"precision": precision, **{name: getattr(search, name) for name in described}}
 
 
 def with_parts(
@@ -308,16 +324,6 @@ def clean_pairs(pairs: Pairs, recipe: Recipe) -> Pairs:
     return Pairs(
         clean_side(pairs.sources, recipe, "source"), clean_side(pairs.targets, recipe, "target")
     )
-
-
-def clean_side(sentences: Sequence[str], recipe: Recipe, side: str) -> list[str]:
-    """Sentences of one side cleaned as the recipe's corpus was; blank ones stay.
-
-    Args:
-        side: source or target.
-    """
-    without_spaces = recipe.corpus.remove_spaces in (side, "both")
-    return [clean_sentence(sentence, without_spaces=without_spaces) for sentence in sentences]
 
 
 def read_aligned(file: str, num_lines: int, other: str) -> list[str]:
@@ -359,7 +365,7 @@ def find_alignments(translator: Translator, name: str, result: SetResult) -> lis
     Args:
         name: Of the set.
     """
-    if translator.recipe.model.attention == "none":
+    if not translator.has_attention:
         return []
     shown = show_sentences([row["chrf"] for row in result.rows], result.references)
     indices = sorted(index for chosen in shown.values() for index in chosen)

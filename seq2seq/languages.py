@@ -1,6 +1,7 @@
 """What language codes mean: the language without its region, its name, how it is written."""
 
 import re
+import unicodedata
 
 LANGUAGES = {
     "ar": "Arabic",
@@ -29,6 +30,7 @@ LANGUAGES = {
     "vi": "Vietnamese",
     "zh": "Chinese",
 }
+_LETTER_OF_SPACED = re.compile("[^\\W\u0e00-\uffff]")  # not of Thai and what comes after it
 _UNSPACED = ("ja", "km", "lo", "my", "th", "zh")
 
 
@@ -45,3 +47,16 @@ def language_name(code: str) -> str:
 def is_unspaced(code: str) -> bool:
     """Whether the language is written without spaces between words."""
     return base_language(code) in _UNSPACED
+
+
+def is_word_character(character: str) -> bool:
+    """Whether it stands within words: letters, digits, the underscore, and marks on them."""
+    return (
+        character.isalnum() or character == "_" or unicodedata.category(character).startswith("M")
+    )
+
+
+def parts_word(text: str, place: int) -> bool:
+    """Whether a border before a character stands within a word of a script that uses spaces."""
+    beside = text[max(place - 1, 0) : place + 1]
+    return len(beside) == 2 and place > 0 and all(map(_LETTER_OF_SPACED.match, beside))

@@ -12,14 +12,25 @@ from typing import IO, Any
 
 from seq2seq import __version__
 from seq2seq.batches import TooLongError
-from seq2seq.config import ConfigurationError, choose
+from seq2seq.confidence import find_other_settings
+from seq2seq.config import ConfigurationError, choose, shown
+from seq2seq.constraints import ConstraintError
 from seq2seq.exits import INTERRUPTED
 from seq2seq.formats import FORMATS
+from seq2seq.glossary import Glossary, read_glossary, read_phrases
 from seq2seq.lines import LineReader, numbered_windows, reason
-from seq2seq.model_directory import LEXICON_FILE, RECIPE_FILE, TOKENIZER_FILES, WEIGHTS_FILE
+from seq2seq.loading import Loading
+from seq2seq.model_directory import (
+    LEXICON_FILE,
+    QUALITY_FILE,
+    RECIPE_FILE,
+    TOKENIZER_FILES,
+    WEIGHTS_FILE,
+)
 from seq2seq.out_of_memory import is_out_of_memory
 from seq2seq.partial_output import ResumeError, Shard
 from seq2seq.reading import check_file
+from seq2seq.source import Source
 from seq2seq.translator import WINDOW_BATCHES, Translator
 
 
@@ -37,12 +48,19 @@ class Job:
     """The model directory."""
     format: str
     """A name in `FORMATS`."""
-    device: str
-    precision: str
-    threads: int | None
-    plain: bool
+    loading: Loading
     search: Mapping[str, Any]
     """Settings in place of the recipe's."""
+    reverse: str | None = None
+    """The model directory of the other direction, to rank hypotheses anew."""
+    details: bool = False
+    """Whether what is known of each word is written, too."""
+    prefix: str = ""
+    """How each translation begins."""
+    terms: str | None = None
+    """The file of a glossary."""
+    forbidden: str | None = None
+    """The file of what no translation may say."""
 
 
 def _ignore(*what: Any) -> None:
@@ -69,14 +87,24 @@ class LineTranslator:
     def __init__(self, job: Job, listener: Listener) -> None:
         self.job = job
         self.format = choose(FORMATS, job.format, field="format")
-        self.translator = Translator.load(
-            job.model, job.device, job.precision, job.threads, job.plain
-        )
+        self.translator = Translator.load(job.model, reverse=job.reverse, **vars(job.loading))
+        recipe = self.translator.recipe
+        pairs = [] if job.terms is None else read_glossary(job.terms)
+        self.glossary = Glossary(pairs, recipe.source_language)
+        self.forbidden = () if job.forbidden is None else read_phrases(job.forbidden)
+        self.languages = recipe.source_language, recipe.target_language
+        if self.format.needs_alignment and not self.translator.has_attention:
+            raise ConfigurationError(
+                f"`--format {job.format}` needs a model with attention, but {job.model} has "
+                f"`model.attention` none."
+            )
         self.search = self.translator.search_settings(**job.search)
+        self.translator.refuse_idle_reverse(self.search)
         self.window_size = WINDOW_BATCHES * self.search.batch_size
         self.listener = listener
         self.counts: Counter[str] = Counter()
-        """Lines whose translations are "truncated" or "cut"."""
+        """Lines whose translations are "truncated", then perhaps too "short", "cut" or have things
+        "preserved" in them."""
         self._is_first = True
 
     def translate(self, lines: list[str], first: int) -> bytes:
@@ -85,35 +113,86 @@ class LineTranslator:
         Args:
             first: Number of the first line in the input, counted from 1.
         """
-        sources = [self.format.read(line, number) for number, line in enumerate(lines, first)]
+        numbered = self.format.sources(lines, first, self.languages[0])
+        sources = [self._with_terms(source) for _, source in numbered]
         if self._is_first:
             self.listener.describe(self.translator.describe(self.search))
+            self._describe_confidence()
             self._is_first = False
         num_halved = self.translator.engine.batches.num_halved
         try:
-            found = self.translator.translate(sources, with_alignment=False, **self.job.search)
+            found = self.translator.translate(
+                sources,
+                prefix=self.job.prefix,
+                forbidden=self.forbidden,
+                with_alignment=False,
+                with_details=self.job.details or self.format.needs_alignment,
+                **self.job.search,
+            )
         except TooLongError as error:
             raise ConfigurationError(
-                f"line {first + error.index} of the input {error.reason}."
+                f"line {numbered[error.index][0]} of the input {error.reason}."
+            ) from error
+        except ConstraintError as error:
+            raise ConfigurationError(
+                f"line {numbered[error.index][0]} of the input: {error.reason}"
             ) from error
         if self.translator.engine.batches.num_halved and not num_halved:
             self.listener.say(
                 "memory does not suffice for some batches, which are halved; a smaller "
                 "`--batch_size` is faster."
             )
+        num_withheld = sum(translation.is_withheld for translation in found)
+        self.counts["withheld"] += num_withheld
+        self.counts["marked"] += (
+            sum(translation.is_doubtful for translation in found) - num_withheld
+        )
         self.counts["truncated"] += sum(translation.truncated for translation in found)
+        self.counts["short"] += sum(
+            translation.truncated and len(translation.pieces) < self.search.min_length
+            for translation in found
+        )
         self.counts["cut"] += sum(translation.cut for translation in found)
-        pairs = zip(lines, found, strict=True)
-        return "".join(f"{self.format.write(*pair)}\n" for pair in pairs).encode()
+        self.counts["preserved"] += sum(translation.repaired for translation in found)
+        written = self.format.outputs(lines, found, self.languages)
+        return "".join(f"{line}\n" for line in written).encode()
+
+    def _describe_confidence(self) -> None:
+        """Says if confidences were learnt from translations that were searched otherwise."""
+        is_asked_for = self.job.details or self.search.min_confidence
+        quality = self.translator.quality if is_asked_for else None
+        if quality is None:
+            return
+        learnt = find_other_settings(quality, self.search)
+        if learnt:
+            names = " and ".join(f"`{name}` {shown(value)}" for name, value in learnt.items())
+            self.listener.describe(
+                f"confidence was learnt with {names}; `seq2seq calibrate` learns it anew."
+            )
+
+    def _with_terms(self, source: Source) -> Source:
+        """A source with what the glossary says of it."""
+        glossed = self.glossary.pairs(source.text)
+        terms = dict.fromkeys(term for _, term in glossed if term not in source.terms)
+        return dataclasses.replace(source, terms=(*source.terms, *terms), glossed=glossed)
 
     def settings(self) -> dict[str, Any]:
         """All that decides the text, by option."""
+        loading = self.job.loading
         return {
             "version": __version__,
             "model": _digest_model(Path(self.job.model)),
+            "reverse": self.job.reverse and _digest_model(Path(self.job.reverse)),
+            "ensemble": [_digest_model(Path(member)) for member in loading.ensemble],
+            "ensemble_weights": loading.ensemble_weights,
+            "ensemble_kind": loading.ensemble_kind,
             "format": self.job.format,
+            "details": self.job.details,
+            "prefix": self.job.prefix,
+            "terms": self.job.terms and _digest_file(Path(self.job.terms)),
+            "forbidden": self.job.forbidden and _digest_file(Path(self.job.forbidden)),
             "precision": self.translator.precision,
-            "plain": self.job.plain,
+            "plain": loading.plain,
             **dataclasses.asdict(self.search),
             "window_size": self.window_size,
         }
@@ -125,10 +204,10 @@ def translate_stream(
     """Translates lines as they come.
 
     Returns:
-        Lines that were "repaired", "truncated" or "cut".
+        Lines that were "repaired", and what `LineTranslator.counts` counts.
     """
     reader = LineReader(source_file)
-    for lines in reader.windows(work.window_size):
+    for lines in reader.windows(work.window_size, may_end=FORMATS[work.job.format].may_end):
         first = reader.num_lines - len(lines) + 1
         target_file.write(work.translate(lines, first))
         target_file.flush()
@@ -151,7 +230,8 @@ def translate_shard(work: LineTranslator, source_file: Any, shard: Shard) -> Lin
     work.counts = Counter(shard.record.counts)
     done = shard.record
     with _telling_how_to_go_on(shard):
-        for window in shard.remaining(numbered_windows(reader, work.window_size)):
+        windows = numbered_windows(reader, work.window_size, FORMATS[work.job.format].may_end)
+        for window in shard.remaining(windows):
             done = dataclasses.replace(done, num_lines=window.last, digest=window.digest)
             if window.number % num_shards == shard.index:
                 work.listener.begin(window.first, window.last)
@@ -191,10 +271,16 @@ def _with_advice(message: str, shard: Shard) -> str:
 def _digest_model(folder: Path) -> str:
     """Of the files that a translator is made of, by name."""
     digest = hashlib.sha256()
-    for name in sorted([RECIPE_FILE, WEIGHTS_FILE, LEXICON_FILE, *TOKENIZER_FILES]):
+    names = [RECIPE_FILE, WEIGHTS_FILE, LEXICON_FILE, QUALITY_FILE, *TOKENIZER_FILES]
+    for name in sorted(names):
         with contextlib.suppress(FileNotFoundError):
-            check_file(folder / name, most_bytes=sys.maxsize)
-            with open(folder / name, "rb") as opened:
-                digest.update(f"{name}\0".encode())
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
+            found = _digest_file(folder / name)
+            digest.update(f"{name}\0".encode())
+            digest.update(bytes.fromhex(found))
     return digest.hexdigest()
+
+
+def _digest_file(path: Path) -> str:
+    check_file(path, most_bytes=sys.maxsize)
+    with open(path, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -9,9 +9,9 @@ import os
 import select
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, Protocol
 
 from seq2seq.config import ConfigurationError
 from seq2seq.files import replacing
@@ -24,6 +24,13 @@ _CHUNK_BYTES = 1 << 16
 # A pipe that has been silent for that long has no more for now: what is there is handed on.
 _PATIENCE_SECONDS = 0.1
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class MayEnd(Protocol):
+    """Whether a window may end after the lines that it has."""
+
+    def __call__(self, lines: Sequence[str], *, late: bool) -> bool:
+        """Whether they may; `late` if there are far more than were asked for."""
 
 
 class LineReader:
@@ -40,15 +47,20 @@ class LineReader:
         self.num_repaired = 0
         """Lines in which invalid UTF-8 was replaced."""
 
-    def windows(self, size: int, *, patient: bool = False) -> Iterator[list[str]]:
+    def windows(
+        self, size: int, *, patient: bool = False, may_end: MayEnd | None = None
+    ) -> Iterator[list[str]]:
         """Yields up to `size` lines at once, fewer where they are long or the input ends.
 
         Args:
             patient: Otherwise a window ends where the input pauses, too. Patient windows depend on
                 nothing but the lines.
+            may_end: A window that may not end yet gets more lines than `size`; it is late when it
+                has twice as many.
 
         Raises:
-            ConfigurationError: If a line is longer than `LONGEST_LINE`.
+            ConfigurationError: If a line is longer than `LONGEST_LINE`, or a window that may not
+                end becomes so long.
         """
         window: list[str] = []
         num_characters = 0
@@ -56,10 +68,17 @@ class LineReader:
             if line is not None:
                 window.append(line)
                 num_characters += len(line)
-            is_full = len(window) == size or num_characters >= WINDOW_CHARACTERS
-            if is_full or (window and line is None and not patient):
+            fullness = max(len(window) / size, num_characters / WINDOW_CHARACTERS)
+            if fullness < 1 and (line is not None or not window or patient):
+                continue
+            if may_end is None or may_end(window, late=fullness >= 2):
                 yield window
                 window, num_characters = [], 0
+            elif num_characters > LONGEST_LINE:
+                raise ConfigurationError(
+                    f"line {self.num_lines} of the input still belongs to what began more than "
+                    f"{LONGEST_LINE:,} characters before; put blank lines between subtitles."
+                )
         if window:
             yield window
 
@@ -129,10 +148,12 @@ class Window(NamedTuple):
         return self.last - len(self.lines) + 1
 
 
-def numbered_windows(reader: LineReader, size: int) -> Iterator[Window]:
-    """Patient windows of an input that is read from its beginning."""
+def numbered_windows(
+    reader: LineReader, size: int, may_end: MayEnd | None = None
+) -> Iterator[Window]:
+    """Patient windows of an input that is read from its beginning; arguments as in `windows`."""
     digest, last = hashlib.blake2b(digest_size=16), 0
-    for number, lines in enumerate(reader.windows(size, patient=True)):
+    for number, lines in enumerate(reader.windows(size, patient=True, may_end=may_end)):
         digest.update("\n".join([*lines, ""]).encode())
         last += len(lines)
         yield Window(number, lines, last, digest.hexdigest())
@@ -197,6 +218,26 @@ def find_place(path: str) -> Path | None:
     if stat.S_ISDIR(mode):
         raise ConfigurationError(f"{path} cannot be written: is a directory.")
     return place if stat.S_ISREG(mode) else None
+
+
+def refuse_overwriting(output: str | None, **read: str | int | None) -> None:
+    """Refuses an output that is one of the files that are read, by whatever name.
+
+    Args:
+        read: By option, paths or the numbers of open files.
+
+    Raises:
+        ConfigurationError: Names the option.
+    """
+    for option, file in read.items():
+        with contextlib.suppress(OSError):  # what is not there cannot be lost
+            if output is None or file is None or not os.path.isfile(output):
+                continue
+            if os.path.samefile(output, file):
+                raise ConfigurationError(
+                    f"`output` {output} is the file of `{option}`, which would be lost; name "
+                    f"another file."
+                )
 
 
 def _open_to_write(file: str | Path, path: str) -> IO[bytes]:

@@ -8,6 +8,7 @@
     shared.model        the SentencePiece model of both sides, or source.model and target.model
     lexicon.safetensors the table of shortlists, two tensors; only with attention, and never needed
     scores.json         scores of development and test sets; for people and reports, never needed
+    quality.yaml        how much translations are to be trusted; only if `seq2seq calibrate` made it
     README.md           the model card
 
 Loading executes nothing that stands in the folder, and checks everything before it is used.
@@ -26,7 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seq2seq.config import ConfigurationError, Recipe, choose
+from seq2seq.config import ConfigurationError, Recipe, SearchConfig, choose
 from seq2seq.data.tokenizer import MOST_MODEL_BYTES, Tokenizer, Tokenizers
 from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
 from seq2seq.decoding.shortlist import Lexicon
@@ -57,6 +58,7 @@ RECIPE_FILE, WEIGHTS_FILE, LEXICON_FILE, SCORES_FILE, CARD_FILE = (
     "scores.json",
     "README.md",
 )
+QUALITY_FILE = "quality.yaml"
 TOKENIZER_FILES = ("shared.model", "source.model", "target.model")
 _MOST_SCORES_BYTES = 10_000_000  # far above all that is saved
 
@@ -79,6 +81,8 @@ class LoadedModel:
     more than `sentences_per_source` sentences have more than was usual."""
     lexicon: Lexicon | None
     """What shortlists are made of; None if there is no such table."""
+    weights: Mapping[str, str]
+    """Checksum of the weights; empty where another program saved them."""
 
 
 def save_model_directory(
@@ -136,7 +140,7 @@ def save_model_directory(
             ) from error
 
     _write_files(folder, files, check)
-    for stale in {*TOKENIZER_FILES, LEXICON_FILE} - set(files):
+    for stale in {*TOKENIZER_FILES, LEXICON_FILE, QUALITY_FILE} - set(files):
         (folder / stale).unlink(missing_ok=True)
 
 
@@ -152,6 +156,22 @@ def add_lexicon(path: str | os.PathLike[str], lexicon: Lexicon, tokenizers: Toke
     data = lexicon_to_bytes(lexicon, _digests(tokenizers))
     _write_files(Path(path), {LEXICON_FILE: data})
     return Path(path, LEXICON_FILE)
+
+
+def update_search(path: str | os.PathLike[str], search: SearchConfig) -> Path:
+    """Gives a model directory other settings of search; everything else stays.
+
+    Returns:
+        The file of the recipe.
+
+    Raises:
+        ModelDirectoryError: If there is no sound recipe.
+    """
+    folder = Path(path)
+    recipe, decode = _load_recipe(folder)
+    recipe = dataclasses.replace(recipe, search=search)
+    _write_files(folder, {RECIPE_FILE: recipe_to_yaml(recipe, decode=decode).encode()})
+    return folder / RECIPE_FILE
 
 
 def update_scores(path: str | os.PathLike[str], recipe: Recipe, scores: Mapping[str, Any]) -> None:
@@ -208,7 +228,7 @@ def _load(folder: Path, *, with_lexicon: bool) -> LoadedModel:
     lexicon = None
     if with_lexicon and (folder / LEXICON_FILE).exists():
         lexicon = read_lexicon(folder / LEXICON_FILE, tokenizers, _digests(tokenizers))
-    return LoadedModel(recipe, model.eval(), tokenizers, decode, lexicon)
+    return LoadedModel(recipe, model.eval(), tokenizers, decode, lexicon, named)
 
 
 def _load_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:

@@ -7,6 +7,7 @@ docstrings. Underscores are the spelling; hyphens are accepted, here and nowhere
 import argparse
 import dataclasses
 import inspect
+import itertools
 import re
 import typing
 from collections import Counter
@@ -19,6 +20,11 @@ from seq2seq.config import ConfigurationError, shown
 from seq2seq.recipe_yaml import describe_type, suggestion
 
 _LONGEST_NAME = 120  # of what was typed for an option, in an error message
+# Lists among the arguments of a command, which take several values: of what type, and its name.
+_SEVERAL: dict[Any, tuple[type, str]] = {
+    list[str]: (str, "one or more texts"),
+    list[float]: (float, "one or more numbers"),
+}
 
 
 class Options:
@@ -33,6 +39,8 @@ class Options:
         set_parsing_settings(docstring_parse_attribute_docstrings=True)
         self.command = command
         self._annotations: dict[str, Any] = {}
+        self._own: set[str] = set()  # of the command, no settings
+        self._several: dict[str, str] = {}  # options of several values, and what they must be
         self._positional: list[str] = []
         self._required: list[str] = []
         self._parser = ArgumentParser(
@@ -46,10 +54,12 @@ class Options:
     def add_function(self, function: Callable[..., Any], skip: Sequence[str] = ()) -> None:
         """Adds the arguments of a function; those before `*` without a default go by position.
 
-        One of the type `list[str]` takes one or more of them.
+        One of the type `list[str]` or `list[float]` takes one or more values: `--names a b`.
         """
         annotations = typing.get_type_hints(function)
-        self._annotations |= {n: a for n, a in annotations.items() if n not in (*skip, "return")}
+        own = {n: a for n, a in annotations.items() if n not in (*skip, "return")}
+        self._annotations |= own
+        self._own |= own.keys()
         self._parser.add_function_arguments(function, as_positional=True, skip=set(skip))
         for name, parameter in inspect.signature(function).parameters.items():
             if name not in skip and parameter.default is parameter.empty:
@@ -57,14 +67,24 @@ class Options:
                 (self._required if by_name else self._positional).append(name)
         usage = ["%(prog)s [options]"]
         for action in self._parser._actions:
+            is_several = self._take_several(action)
             if action.dest in self._positional:
                 action.metavar = action.dest.upper()
-                usage.append(action.metavar)
-                if self._annotations[action.dest] == list[str]:
-                    # The library would take one argument with brackets and commas.
-                    action.nargs, action._typehint = "+", str  # type: ignore[attr-defined]
-                    usage.append("...")
+                usage += [action.metavar, "..."] if is_several else [action.metavar]
         self._parser.usage = " ".join(usage)
+
+    def _take_several(self, action: argparse.Action) -> bool:
+        """Lets an argument that is a list take several values, and says whether it is one."""
+        annotation = self._annotations.get(action.dest)
+        for several, (of, name) in _SEVERAL.items():
+            if annotation in (several, several | None):
+                # The library would take one argument with brackets and commas.
+                action.nargs, action._typehint = "+", of  # type: ignore[attr-defined]
+                action.metavar = action.dest.upper()
+                action.option_strings = [f"--{action.dest}"] if action.option_strings else []
+                self._several[action.dest] = name
+                return True
+        return False
 
     def add_settings(self, settings: Any, *, show_defaults: bool = True) -> None:
         """Adds the fields of a dataclass, nested ones with dots.
@@ -80,7 +100,10 @@ class Options:
         defaults = dict(_leaf_values(settings))
         self._parser.set_defaults({n: v if show_defaults else None for n, v in defaults.items()})
         for action in self._parser._actions:
-            if action.dest not in known and action.dest not in defaults:
+            if action.dest in known:
+                continue
+            self._take_several(action)
+            if action.dest not in defaults:
                 action.help = argparse.SUPPRESS  # `--model FILE`: one place for files is enough
 
     def parse(self, argv: Sequence[str]) -> dict[str, Any]:
@@ -102,7 +125,9 @@ class Options:
         """Turns hyphens into underscores, bare switches into `=true`, and refuses the unknown."""
         known = {"help", *self._annotations}
         appendable = {
-            f"{name}+" for name, a in self._annotations.items() if list[str] in typing.get_args(a)
+            f"{name}+"
+            for name, a in self._annotations.items()
+            if list[str] in typing.get_args(a) and name not in self._several
         }
         spelled = []
         for position, token in enumerate(argv):
@@ -130,13 +155,24 @@ class Options:
         return spelled
 
     def _refuse_lost_values(self, argv: Sequence[str]) -> None:
-        """The parser would keep the last value alone where somebody meant several."""
+        """The parser would keep the last value alone where somebody may have meant several.
+
+        Of a setting the last value counts: scripts add to those that they have.
+        """
         names = Counter(token[2:].partition("=")[0] for token in argv if token.startswith("--"))
         for name, count in names.items():
+            if count > 1 and name in self._several:
+                raise ConfigurationError(
+                    f"`--{name}` stands there {count} times; give all its values after one."
+                )
             if count > 1 and list[str] in typing.get_args(self._annotations.get(name)):
                 raise ConfigurationError(
                     f"`--{name}` stands there {count} times; give all its values as one list, "
                     f'`--{name} \'["a", "b"]\'`, or the further ones with `--{name}+`.'
+                )
+            if count > 1 and name in self._own:
+                raise ConfigurationError(
+                    f"`--{name}` stands there {count} times, but takes one value; give it once."
                 )
 
     def _explain(self, message: str, argv: Sequence[str]) -> str:
@@ -146,8 +182,7 @@ class Options:
             if name in self._annotations:
                 return self._refuse_value(name, argv)
         if match := re.search(r"argument --(\S+): expected", message):
-            allowed = describe_type(self._annotations.get(match[1], str))
-            return f"`--{match[1]}` needs a value: {allowed}."
+            return f"`--{match[1]}` needs a value: {self._allowed(match[1])}."
         if "required" in message and (missing := self._missing(message, argv)):
             return f"{', '.join(missing)} is missing; see `{self.command} --help`."
         if match := re.search(r"[Uu]nrecognized arguments: (\S+)", message):
@@ -166,8 +201,11 @@ class Options:
         return f"an argument cannot be read; see `{self.command} --help`."
 
     def _refuse_value(self, name: str, argv: Sequence[str]) -> str:
-        allowed = describe_type(self._annotations[name])
-        return f"`--{name}` must be {allowed}, but is {shown(_last_value(name, argv))}."
+        value = " ".join(_values(name, argv)) if name in self._several else _last_value(name, argv)
+        return f"`--{name}` must be {self._allowed(name)}, but is {shown(value)}."
+
+    def _allowed(self, name: str) -> str:
+        return self._several.get(name) or describe_type(self._annotations.get(name, str))
 
     def _missing(self, message: str, argv: Sequence[str]) -> list[str]:
         given = {token.partition("=")[0] for token in argv}
@@ -203,3 +241,10 @@ def _last_value(name: str, argv: Sequence[str]) -> str:
         if typed in (f"--{name}", f"--{name}+"):
             value = attached if equals else following
     return value
+
+
+def _values(name: str, argv: Sequence[str]) -> list[str]:
+    """All values of an option that takes several."""
+    rest = list(itertools.dropwhile(lambda token: token.partition("=")[0] != f"--{name}", argv))
+    attached = rest[0].partition("=")[2:] if rest and "=" in rest[0] else ()
+    return [*attached, *itertools.takewhile(lambda token: not token.startswith("--"), rest[1:])]

@@ -27,6 +27,14 @@ from seq2seq.locks import locked
 _MOST_RECORD_BYTES = 1_000_000
 _CHUNK_BYTES = 1 << 20
 _LOCK, _START = "lock", "start"
+# Settings whose values say nothing to people.
+_DIGESTS = {
+    "model": "the model",
+    "reverse": "the reverse model",
+    "ensemble": "the ensemble",
+    "terms": "the glossary",
+    "forbidden": "the list of what is forbidden",
+}
 
 
 class ResumeError(ConfigurationError):
@@ -380,8 +388,8 @@ def _check_settings(before: dict[str, Any], now: dict[str, Any]) -> None:
         old = before.get(name)
         if old == value:
             continue
-        if name in ("model", "version"):
-            what = "the model" if name == "model" else f"the version of seq2seq, {shown(old)},"
+        if name in _DIGESTS or name == "version":
+            what = _DIGESTS.get(name, f"the version of seq2seq, {shown(old)},")
             message = f"{what} has changed since the translation began"
         else:
             message = f"`--{name}` was {shown(old)} when the translation began, not {shown(value)}"

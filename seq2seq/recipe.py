@@ -5,13 +5,17 @@ import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seq2seq.config import ConfigurationError, CorpusConfig, Recipe
 from seq2seq.exits import run_command
 from seq2seq.options import Options
 from seq2seq.recipe_yaml import MOST_RECIPE_BYTES, recipe_from_yaml, update_recipe
 from seq2seq.sizes import suit
+
+if TYPE_CHECKING:
+    from seq2seq.data.corpus import Pairs
+    from seq2seq.translator import Translator
 
 
 def run(recipe: Recipe, argv: Sequence[str] | None = None) -> None:
@@ -113,6 +117,7 @@ def train_and_report(
     trained = train(recipe, run_dir, resume=resume, overwrite=overwrite, suit=suit)
     path, recipe, corpus = trained.path, trained.recipe, trained.corpus
     translator = Translator.load(path, recipe.training.device, threads=recipe.training.threads)
+    _calibrate(translator, path, corpus.dev)
     word_counts = read_word_counts(path, recipe.source_language)
     results = {
         name: evaluate_set(translator, pairs.sources, pairs.targets, word_counts=word_counts)
@@ -125,6 +130,26 @@ def train_and_report(
     write_report([path])
     print_results(results, path, recipe)
     return path
+
+
+def _calibrate(translator: "Translator", path: Path, dev: "Pairs") -> None:
+    """Learns from the development set how much translations are to be trusted, if it is large."""
+    from seq2seq.calibrate import LEAST_PAIRS, calibrate
+    from seq2seq.confidence import write_quality
+    from seq2seq.evaluate import clean_pairs
+    from seq2seq.training.logs import say
+
+    every = -(-len(dev) // translator.recipe.training.dev_sentences)
+    pairs = clean_pairs(dev.select(range(0, len(dev), every)), translator.recipe)
+    if sum(map(all, zip(pairs.sources, pairs.targets, strict=True))) < LEAST_PAIRS:
+        say(f"no quality.yaml, as there are fewer than {LEAST_PAIRS} development pairs")
+        return
+    quality = calibrate(translator, pairs).quality
+    write_quality(path, quality)
+    say(
+        f"confidence: correlation with chrF2 {quality.measured['pearson']:.3f}, of the mean "
+        f"log-probability alone {quality.measured['pearson_of_mean_log_probability']:.3f}"
+    )
 
 
 def _read_config(*, config: str | None = None) -> Recipe:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from seq2seq.config import ConfigurationError, Recipe, shown
+from seq2seq.config import ConfigurationError, Recipe, SearchConfig, shown
 
 FORMAT_VERSION = 1
 MOST_RECIPE_BYTES = 300_000  # of a file: far above all that anybody writes, read in seconds
@@ -87,6 +87,12 @@ def update_recipe(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
         ConfigurationError: If a key is unknown, or a value has the wrong type or is out of range.
     """
     return _update(recipe, values, prefix="")
+
+
+def update_settings(search: SearchConfig, values: Mapping[str, Any]) -> SearchConfig:
+    """The same for the section `search` alone."""
+    found: SearchConfig = _update(search, values, prefix="search.")
+    return found
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -1,13 +1,17 @@
 """Prints evaluations for people: scores, faults, tables by length and rare words, comparisons."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
+from seq2seq.calibrate import Calibration
 from seq2seq.config import Recipe
-from seq2seq.evaluate import WORDS_FILE, SetResult
+from seq2seq.data.corpus import Pairs
+from seq2seq.evaluate import ALWAYS_DESCRIBED, WORDS_FILE, SetResult
 from seq2seq.evaluation.analysis import length_unit
 from seq2seq.evaluation.metrics import (
     LOWER_IS_BETTER,
@@ -17,8 +21,10 @@ from seq2seq.evaluation.metrics import (
     explain_tokenizer,
 )
 from seq2seq.evaluation.significance import FEWEST_SENTENCES, compare_statistics
+from seq2seq.tune import Tuned
 
 NUM_EXAMPLES = 10
+_QUANTILES = (0.02, 0.05, 0.1, 0.2, 0.5)  # of confidences
 _FAULT_MEANINGS = {
     "empty": "nothing, where the reference says something",
     "truncated": "cut off at the maximum length",
@@ -64,7 +70,8 @@ def print_evaluation(result: SetResult, model: str, source: str) -> None:
     console.print(
         f"{len(result):,} sentences, {_speed(result)} per second, "
         f"{settings['precision']}, beam size {settings['beam_size']}, "
-        f"length penalty {settings['length_penalty']} ({settings['length_penalty_kind']})\n"
+        f"length penalty {settings['length_penalty']} ({settings['length_penalty_kind']})"
+        f"{_others(settings)}\n"
     )
     _print_scores(console, result.scores)
     console.print(
@@ -120,6 +127,79 @@ def print_comparisons(
     console.print(f"Tested by the two-sided paired bootstrap with {NUM_RESAMPLES:,} resamples.")
 
 
+def print_tuning(tuned: Tuned, pairs: Pairs, model: str, given: Mapping[str, Any]) -> None:
+    """Prints what was tried, whether the best is better, and the command to use it.
+
+    Args:
+        pairs: What was translated.
+        model: The model directory, as the user called it.
+        given: Options with which it was tuned; None for those that were not given.
+    """
+    console = _console()
+    name = tuned.best.statistics.score().name
+    rows = [(" ".join(_options(trial.changes)) or "the defaults", trial) for trial in tuned.trials]
+    width = max(len(options) for options, _ in rows)
+    console.print(f"{'settings':<{width}}  {name:>6}  difference      p", style="bold")
+    for options, trial in rows:
+        difference = ""
+        if trial.comparison is not None:
+            p_value = trial.comparison.p_value
+            difference = f"  {trial.comparison.difference:>+10.2f}  {p_value:>5.3f}"
+        style = "bold" if trial is tuned.best else None
+        console.print(f"{options:<{width}}  {trial.score:>6.2f}{difference}", style=style)
+    console.print(
+        f"\n{len(pairs):,} sentences. Each p of the table is of one comparison with the defaults, "
+        f"by the two-sided paired bootstrap with {NUM_RESAMPLES:,} resamples; the best of many has "
+        f"a small one by chance, so it proves nothing."
+    )
+    console.print(
+        f"Chosen by one half of the sentences and tested on the other, both ways: {tuned.held_out}"
+    )
+    if tuned.is_better:
+        found = _options({**given, **tuned.best.changes})
+        console.print(f"\n{shlex.join(['seq2seq', 'translate', model, *found])}")
+    else:
+        console.print("The defaults stay.")
+
+
+def print_calibration(calibration: Calibration) -> None:
+    """Prints how well confidence tells good translations from bad, and what it would hold back."""
+    console = _console()
+    measured, chrf = calibration.quality.measured, calibration.chrf
+    console.print(
+        f"\n{len(chrf):,} sentences with a mean chrF2 of {chrf.mean():.1f}. Correlation with the "
+        f"chrF2 of sentences that nothing was learnt from:\n"
+    )
+    console.print(f"{'':<20}  Pearson  Spearman", style="bold")
+    for name, suffix in (("confidence", ""), ("mean log-probability", "_of_mean_log_probability")):
+        linear, ranked = (measured[f"{kind}{suffix}"] for kind in ("pearson", "spearman"))
+        console.print(f"{name:<20}  {linear:>7.3f}  {ranked:>8.3f}")
+    if any(measured[kind] < measured[f"{kind}{suffix}"] for kind in ("pearson", "spearman")):
+        console.print(
+            "\nThe confidence tells less than the mean log-probability alone; it needs more "
+            "sentences to learn from."
+        )
+    console.print("\nWhat `seq2seq translate --min_confidence` would mark or withhold:\n")
+    console.print("below  sentences  their chrF2  chrF2 of the others", style="bold")
+    for quantile in _QUANTILES:
+        limit = round(float(np.quantile(calibration.confidence, quantile)), 2)
+        is_below = calibration.confidence < limit
+        if is_below.any():
+            means = chrf[is_below].mean(), chrf[~is_below].mean()
+            console.print(
+                f"{limit:>5.2f}  {is_below.mean():>9.1%}  {means[0]:>11.1f}  {means[1]:>19.1f}"
+            )
+
+
+def _options(settings: Mapping[str, Any]) -> list[str]:
+    """As the user would type them, each value of a list by itself."""
+    options = []
+    for name, value in settings.items():
+        if value is not None:
+            options += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+    return options
+
+
 def _console() -> Console:
     return Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
 
@@ -169,6 +249,11 @@ def _print_groups(console: Console, unit: str, groups: Sequence[Mapping[str, Any
             f"{group['label']:<{width}}  {group['sentences']:>9,}"
             f"  {group['bleu']:>6.2f}  {group['chrf']:>6.2f}{note}"
         )
+
+
+def _others(settings: Mapping[str, Any]) -> str:
+    others = [name for name in settings if name not in ("precision", *ALWAYS_DESCRIBED)]
+    return "".join(f", {name} {settings[name]}" for name in others)
 
 
 def _speed(result: SetResult) -> str:

@@ -1,16 +1,36 @@
 """What comes of translating and scoring: values for people and programs, without a network."""
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from seq2seq.config import SearchConfig
 from seq2seq.data.sentences import join_sentences
-from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
+from seq2seq.decoding.length_penalty import Ranking
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a translation; what the tokenizer holds together where words are not separated."""
+
+    text: str
+    start: int
+    """Number of its first character in the translation."""
+    log_probability: float
+    """Natural-log sum over its pieces."""
+    entropy: float
+    """In nats, of the piece about which the network was most undecided."""
+    sources: tuple[int, ...]
+    """Numbers of the source words that it came from, by attention; none if it came from none."""
+    weights: tuple[float, ...] = ()
+    """How much attention each source word had, the share of `</s>` left out; none without
+    attention."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +44,8 @@ class Translation:
     text: str
     """One line without control characters."""
     score: float
-    """`log_probability` divided by the length penalty; the search ranks by it."""
+    """`log_probability` divided by the length penalty, with what `word_reward` and
+    `coverage_penalty` add; the search ranks by it."""
     log_probability: float
     """Natural-log sum over `pieces`."""
     pieces: list[str]
@@ -41,12 +62,30 @@ class Translation:
     """The search reached the maximum length before the sentence ended."""
     cut: bool = False
     """The source held a sentence that is longer than all that were learnt from, so it was cut."""
+    repaired: bool = False
+    """The search had lost something that must be preserved, which was brought back."""
+    reverse_log_probability: float | None = None
+    """Natural-log probability of the source given the text, by the model of the other direction;
+    None where it was not asked."""
     piece_log_probabilities: tuple[float, ...] | None = field(default=None, repr=False)
     """Natural-log probability of each of `pieces`; None if not asked for."""
     piece_entropies: tuple[float, ...] | None = field(default=None, repr=False)
     """In nats, how undecided the network was before each of `pieces`; None if not asked for."""
+    words: tuple[Word, ...] | None = field(default=None, repr=False)
+    """Its words, and where they came from; None if details were not asked for."""
+    source_words: tuple[str, ...] | None = field(default=None, repr=False)
+    """Those of the source, by which `words` count; None if details were not asked for."""
+    links: tuple[tuple[int, int], ...] | None = field(default=None, repr=False)
+    """(source word, target word) by attention, counted as in Pharaoh files: of characters where a
+    language writes no spaces; None without attention, or if details were not asked for."""
+    terms: tuple[str, ...] = field(default=(), repr=False)
+    """What had to stand in it."""
     confidence: float | None = None
     """Estimated quality, 0 to 1; None if not asked for or the model is not calibrated."""
+    is_doubtful: bool = False
+    """The confidence is below `min_confidence`."""
+    is_withheld: bool = False
+    """The text is blank for that reason, as `low_confidence` asks."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +117,18 @@ class TargetScore:
         return _perplexity(self.log_probability, self.num_words)
 
 
+def from_alternatives(alternatives: Iterable[Translation]) -> Translation:
+    """The translation that has these n-best: the first of them, with all of them beside it."""
+    found = tuple(alternatives)
+    return dataclasses.replace(found[0], alternatives=found)
+
+
+def with_best(translation: Translation, **values: Any) -> Translation:
+    """A translation with other values, which its first alternative has, too."""
+    best = dataclasses.replace(translation, **values, alternatives=())
+    return from_alternatives([best, *translation.alternatives[1:]])
+
+
 def join_translations(
     parts: Sequence[Translation], search: SearchConfig, language: str, *, cut: bool
 ) -> Translation:
@@ -92,8 +143,7 @@ def join_translations(
     if len(parts) == 1:
         return parts[0]
     rankings = zip(*(part.alternatives for part in parts), strict=False)
-    alternatives = tuple(_join(kth_best, search, language, cut) for kth_best in rankings)
-    return dataclasses.replace(alternatives[0], alternatives=alternatives)
+    return from_alternatives(_join(kth_best, search, language, cut) for kth_best in rankings)
 
 
 def _join(
@@ -101,18 +151,37 @@ def _join(
 ) -> Translation:
     pieces = [piece for part in parts for piece in part.pieces]
     log_probability = sum(part.log_probability for part in parts)
-    penalize = LENGTH_PENALTIES[search.length_penalty_kind]
+    ranking = Ranking.of(search)
+    coverage = 0.0
+    if search.coverage_penalty:  # what the scores have besides
+        plain = [ranking.score(part.log_probability, len(part.pieces)) for part in parts]
+        coverage = sum(part.score for part in parts) - sum(plain)
     alignments = [part.alignment for part in parts if part.alignment is not None]
     return Translation(
         text=join_sentences([part.text for part in parts], language),
-        score=log_probability / penalize(len(pieces), search.length_penalty),
+        score=ranking.score(log_probability, len(pieces)) + coverage,
         log_probability=log_probability,
         pieces=pieces,
         source_pieces=[piece for part in parts for piece in part.source_pieces],
         alignment=torch.block_diag(*alignments) if alignments else None,
         truncated=any(part.truncated for part in parts),
         cut=cut,
+        piece_log_probabilities=_joined([part.piece_log_probabilities for part in parts]),
+        piece_entropies=_joined([part.piece_entropies for part in parts]),
+        reverse_log_probability=_total([part.reverse_log_probability for part in parts]),
     )
+
+
+def _joined(values: Sequence[tuple[float, ...] | None]) -> tuple[float, ...] | None:
+    """The values of all parts, if each has some."""
+    given = [part for part in values if part is not None]
+    return tuple(itertools.chain.from_iterable(given)) if len(given) == len(values) else None
+
+
+def _total(values: Sequence[float | None]) -> float | None:
+    """The sum of the values of all parts, if each has one."""
+    given = [part for part in values if part is not None]
+    return sum(given) if len(given) == len(values) else None
 
 
 def _perplexity(log_probability: float, count: int) -> float:

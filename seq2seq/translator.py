@@ -1,15 +1,17 @@
 """Text in, `Translation` out: a loaded model directory that translates and scores sentences."""
 
 import dataclasses
-import itertools
+import functools
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, overload
 
 import torch
-from torch import Tensor
 
-from seq2seq.batches import TooLongError
+from seq2seq.alignments import WordAlignment, align_words
+from seq2seq.casing import Caser
+from seq2seq.checks import at_least
+from seq2seq.confidence import Quality, read_quality
 from seq2seq.config import (
     EOS_ID,
     ConfigurationError,
@@ -18,33 +20,37 @@ from seq2seq.config import (
     check_threads,
     choose,
 )
-from seq2seq.data.cleaning import clean_sentence
+from seq2seq.constraints import RuleMaker
 from seq2seq.data.long_sources import SourceSplitter
 from seq2seq.data.sentences import count_words
 from seq2seq.data.tokenizer import Tokenizers
-from seq2seq.decoding.beam_search import Hypothesis
-from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
-from seq2seq.decoding.shortlist import Lexicon, require_lexicon
-from seq2seq.devices import describe_device, find_device, is_bfloat16_fast, keep_freed_memory
-from seq2seq.engine import Engine, Network, Part
+from seq2seq.decoding.shortlist import Lexicon
+from seq2seq.devices import describe_device, find_device, keep_freed_memory
+from seq2seq.engine import Engine
 from seq2seq.lines import WINDOW_CHARACTERS
-from seq2seq.model_directory import load_model_directory
+from seq2seq.members import (
+    check_reverse,
+    find_lexicon,
+    find_precision,
+    has_twins,
+    identify,
+    join_decode,
+    join_networks,
+    load_members,
+    prepare_network,
+)
+from seq2seq.model_directory import LoadedModel
 from seq2seq.models.encoder_decoder import EncoderDecoder
-from seq2seq.models.inference import InferenceModel
-from seq2seq.models.packed import ARITHMETICS, is_int8_there
-from seq2seq.recipe_yaml import suggestion
-from seq2seq.source import Source
-from seq2seq.translation import TargetScore, Translation, join_translations
+from seq2seq.models.packed import ARITHMETICS
+from seq2seq.pipeline import Pipeline, Wants
+from seq2seq.preparation import Preparation, clean_side
+from seq2seq.reranking import is_ranked_anew
+from seq2seq.search_settings import Abilities, override_search, refuse_later_changes
+from seq2seq.source import Source, as_sources
+from seq2seq.translation import TargetScore, Translation
 
 # Batches from which a window is made: enough for like lengths to meet, little enough to wait for.
 WINDOW_BATCHES = 16
-
-
-class _Wants(NamedTuple):
-    """What is asked for beside the text."""
-
-    with_alignment: bool
-    with_details: bool
 
 
 class Translator:
@@ -65,6 +71,12 @@ class Translator:
         sentences_per_source: How many sentences a source has at most, but for rare ones, among
             those that the network has learnt from; sources with more are split into all of their
             sentences. None: any number is left together.
+        further: Models of the same vocabulary that translate together with this one.
+        ensemble_weights: As in `load`, and so is `ensemble_kind`.
+        weights: Which networks these are, as `members.identify` says.
+        find_quality: Gives what tells the confidence of translations, once that is asked for.
+        reverse: Of the other direction; ranks hypotheses anew, as `SearchConfig.reverse_weight` and
+            `length_weight` say.
     """
 
     def __init__(
@@ -79,6 +91,12 @@ class Translator:
         longest_source: int | None = None,
         sentences_per_source: int | None = None,
         lexicon: Lexicon | None = None,
+        reverse: "Translator | None" = None,
+        further: Sequence[LoadedModel] = (),
+        ensemble_weights: Sequence[float] | None = None,
+        ensemble_kind: str = "log_linear",
+        weights: Sequence[Mapping[str, str]] = (),
+        find_quality: Callable[[], Quality | None] = lambda: None,
     ) -> None:
         self.recipe = recipe
         self.tokenizers = tokenizers
@@ -88,13 +106,28 @@ class Translator:
         self.precision = precision
         self.plain = plain
         self.lexicon = lexicon
-        model = model.to(self.device)
-        network: Network = (
-            _turn(model, precision)
-            if plain
-            else InferenceModel(model, precision, with_shortlists=lexicon is not None)
-        )
+        self.reverse = reverse
+        self.weights = weights
+        self._find_quality = find_quality
+        self.ensemble_kind = ensemble_kind if further else None
+        recipes = [recipe, *(member.recipe for member in further)]
+        self.has_attention = any(each.model.attention != "none" for each in recipes)
+        models = [model, *(member.model for member in further)]
+        self._has_twins = has_twins(models)
+        networks = [
+            prepare_network(
+                each.to(self.device), precision, plain=plain, with_shortlists=lexicon is not None
+            )
+            for each in models
+        ]
+        network = join_networks(networks, ensemble_weights, ensemble_kind)
         self.engine = Engine(network, self.device, plain=plain, lexicon=lexicon)
+        self.rule_maker = RuleMaker(
+            tokenizers.target,
+            recipe.target_language,
+            lambda text: self._clean([text], "target")[0],
+        )
+        self.caser = Caser(tokenizers.source, recipe.source_language)
 
     @classmethod
     def load(
@@ -104,6 +137,10 @@ class Translator:
         precision: str = "auto",
         threads: int | None = None,
         plain: bool = False,
+        reverse: str | os.PathLike[str] | None = None,
+        ensemble: Sequence[str | os.PathLike[str]] = (),
+        ensemble_weights: Sequence[float] | None = None,
+        ensemble_kind: str = "log_linear",
     ) -> "Translator":
         """Opens a model directory; executes nothing that stands in it.
 
@@ -113,12 +150,20 @@ class Translator:
                 training found that it loses no quality. Where there is no int8, what is fastest.
             threads: Processor threads of the whole process; as torch chooses if not given.
             plain: As in `Translator`; there is no int8 then.
+            reverse: Model directory of the other direction, which can rank hypotheses anew.
+            ensemble: Model directories that translate together with this one, whose recipe holds.
+            ensemble_weights: How much each model counts, the first one first; all the same if not
+                given.
+            ensemble_kind: log_linear joins log-probabilities, arithmetic probabilities.
 
         Raises:
             ModelDirectoryError: If the folder is no sound model directory.
             ConfigurationError: If an argument is out of range or the device is not there.
         """
         choose({"auto": None, **ARITHMETICS}, precision, field="precision")
+        if not ensemble and (ensemble_weights is not None or ensemble_kind != "log_linear"):
+            name = "ensemble_kind" if ensemble_weights is None else "ensemble_weights"
+            raise ConfigurationError(f"`{name}` changes nothing without `ensemble`; give both.")
         if plain and precision == "int8":
             raise ConfigurationError("`plain` has no `precision` int8; give float32 or bfloat16.")
         found = find_device(device)
@@ -126,17 +171,29 @@ class Translator:
             check_threads(threads, field="threads")
             torch.set_num_threads(threads)
         keep_freed_memory()
-        loaded = load_model_directory(path)
+        members = load_members(path, ensemble)
+        loaded, decode = members[0], join_decode(members)
+        weights = identify(members, ensemble_weights, ensemble_kind)
+        opposite = None
+        if reverse is not None:
+            opposite = cls.load(reverse, device, precision, plain=plain)
+            check_reverse(loaded.recipe, opposite.recipe, reverse)
         return cls(
             loaded.model,
             loaded.tokenizers,
             loaded.recipe,
             device=found,
-            precision=_find_precision(precision, found, loaded.decode.get("bfloat16", False)),
+            precision=find_precision(precision, found, decode["bfloat16"]),
             plain=plain,
-            longest_source=loaded.decode.get("longest_source"),
-            sentences_per_source=loaded.decode.get("sentences_per_source"),
-            lexicon=loaded.lexicon,
+            longest_source=decode["longest_source"],
+            sentences_per_source=decode["sentences_per_source"],
+            lexicon=find_lexicon(members),
+            further=members[1:],
+            ensemble_weights=ensemble_weights,
+            ensemble_kind=ensemble_kind,
+            weights=weights,
+            find_quality=functools.partial(read_quality, path, weights),
+            reverse=opposite,
         )
 
     @overload
@@ -186,23 +243,25 @@ class Translator:
             terms: Words and phrases that must stand in each translation.
             forbidden: Words and phrases that must not.
             with_alignment: False spares memory, which grows as source x target pieces.
-            with_details: Also gives the probability of each piece, and the entropy before it.
+            with_details: Also gives the probability of each piece and the entropy before it, and
+                the alignment in any case. Probabilities are those of the whole vocabulary, as in
+                `score`, also where a shortlist was searched.
             overrides: Fields of `SearchConfig` in place of the recipe's, such as `beam_size=5`.
 
         Returns:
             A Translation for a string, a list in the same order for a list.
 
         Raises:
-            ConfigurationError: If an override is unknown or out of range.
+            ConfigurationError: If an argument has the wrong type, or an override is unknown or out
+                of range.
+            ConstraintError: If what a translation must obey cannot be, or contradicts itself.
             TooLongError: If memory does not suffice for one of the sentences alone.
         """
         search = self.search_settings(**overrides)
-        wants = _Wants(with_alignment, with_details)
-        obey = Source("", prefix, tuple(terms), tuple(forbidden))
+        pipeline = self._pipeline(search, Wants(with_alignment, with_details))
         if isinstance(sentences, str | Source):
-            return self._translate([_as_source(sentences, obey)], search, wants)[0]
-        sources = [_as_source(sentence, obey) for sentence in sentences]
-        return self._translate(sources, search, wants)
+            return pipeline.run(list(as_sources([sentences], prefix, terms, forbidden)))[0]
+        return pipeline.run(list(as_sources(sentences, prefix, terms, forbidden)))
 
     def stream(
         self,
@@ -223,9 +282,36 @@ class Translator:
         search = self.search_settings(**overrides)
         if isinstance(sentences, str):
             raise ValueError("`sentences` must be an iterable of sentences, but is one string.")
-        obey = Source("", prefix, tuple(terms), tuple(forbidden))
-        sources = (_as_source(sentence, obey) for sentence in sentences)
-        return self._stream(sources, search, _Wants(with_alignment, with_details))
+        sources = as_sources(sentences, prefix, terms, forbidden)
+        return _stream(sources, self._pipeline(search, Wants(with_alignment, with_details)))
+
+    def complete(self, source: str, prefix: str, n: int = 5, **overrides: Any) -> list[Translation]:
+        """The best translations that begin so, each with another next word; the best one first.
+
+        Where words have no spaces between them, with another next character.
+
+        Args:
+            prefix: It may end within a word. With a space at its end, the next word is a new one.
+            n: How many there are, unless there are fewer. `copy_unknown` puts a word after the
+                prefix once only.
+            overrides: As in `translate`.
+
+        Raises:
+            ConfigurationError: As `translate`, or if a setting changes what the search has found,
+                or `n` is below 1.
+        """
+        at_least("n", n, 1)
+        refuse_later_changes(self.search_settings(**overrides))
+        asked = Source(source, prefix)
+        found: list[Translation] = []
+        while len(found) < n:
+            translation = self.translate(asked, **overrides)
+            word = self.rule_maker.next_word(translation.text, prefix)
+            if word is None or word in asked.not_next:
+                break
+            found.append(translation)
+            asked = dataclasses.replace(asked, not_next=(*asked.not_next, word))
+        return found
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[float]:
         """Natural-log probability of each target given its source, `</s>` included.
@@ -244,13 +330,7 @@ class Translator:
         Raises:
             ValueError: As `score`.
         """
-        if isinstance(sources, str) or isinstance(targets, str):
-            raise ValueError("`sources` and `targets` must be lists of sentences, but one is text.")
-        if len(sources) != len(targets):
-            raise ValueError(
-                f"`targets` must have as many sentences as `sources` ({len(sources)}), "
-                f"but has {len(targets)}."
-            )
+        _check_pairs(sources, targets)
         source_ids = self.tokenizers.source.encode_batch(self._clean(sources, "source"))
         cleaned = self._clean(targets, "target")
         target_ids = self.tokenizers.target.encode_batch(cleaned)
@@ -261,144 +341,133 @@ class Translator:
             for score, ids, target in zip(scores, target_ids, cleaned, strict=True)
         ]
 
+    def align(self, sources: Sequence[str], targets: Sequence[str]) -> list[WordAlignment]:
+        """How the words of sentences and of their given translations belong together, by attention.
+
+        Both sides are cleaned as for training. No source is split, however long.
+
+        Raises:
+            ValueError: As `score`.
+            ConfigurationError: If the model has no attention.
+        """
+        _check_pairs(sources, targets)
+        if not self.has_attention:
+            raise ConfigurationError(
+                "the model was trained with `model.attention` none, so it aligns no words."
+            )
+        sources, targets = self._clean(sources, "source"), self._clean(targets, "target")
+        ours, theirs = self.tokenizers.source, self.tokenizers.target
+        source_ids = ours.encode_batch(sources)
+        target_ids = [[*ids, EOS_ID] for ids in theirs.encode_batch(targets)]
+        source_pieces = [ours.pieces([*ids, EOS_ID]) for ids in source_ids]
+        target_pieces = [theirs.pieces(ids) for ids in target_ids]
+        aligned = []
+        for forced, source, target in zip(
+            self.engine.force(source_ids, target_ids, self.recipe.search),
+            zip(sources, source_pieces, strict=True),
+            zip(targets, target_pieces, strict=True),
+            strict=True,
+        ):
+            assert forced.alignment is not None
+            alignment = forced.alignment[:, : len(source[1])]
+            aligned.append(align_words(alignment, source, target, self._languages))
+        return aligned
+
     def search_settings(self, **overrides: Any) -> SearchConfig:
         """The recipe's search settings with some in place of its own; None keeps the recipe's.
 
         Raises:
-            ConfigurationError: If an override is unknown or out of range, or a shortlist is asked
-                for and the model has no lexicon.
+            ConfigurationError: If an override is unknown or out of range, or needs what is not
+                there, such as a lexicon.
         """
-        known = [setting.name for setting in dataclasses.fields(SearchConfig)]
-        for name in overrides:
-            if name not in known:
-                raise ConfigurationError(
-                    f"unknown search setting `{name}`{suggestion(name, known)}"
-                )
-        given = {name: value for name, value in overrides.items() if value is not None}
-        search = dataclasses.replace(self.recipe.search, **given)
-        choose(LENGTH_PENALTIES, search.length_penalty_kind, field="search.length_penalty_kind")
-        if search.shortlist:
-            require_lexicon(self.lexicon, attention=self.recipe.model.attention)
-        return search
+        abilities = Abilities(
+            attention=self.recipe.model.attention,
+            has_attention=self.has_attention,
+            has_lexicon=self.lexicon is not None,
+            has_quality=lambda: self.quality is not None,
+            has_reverse=self.reverse is not None,
+            ensemble_kind=self.ensemble_kind,
+        )
+        return override_search(self.recipe.search, overrides, abilities)
+
+    def refuse_idle_reverse(self, search: SearchConfig) -> None:
+        """Refuses settings by which a reverse model that was loaded would change nothing."""
+        if self.reverse is not None and not is_ranked_anew(search):
+            raise ConfigurationError(
+                "`reverse` changes nothing while `search.reverse_weight` is 0; give a weight such "
+                "as 0.3, or find one with `seq2seq tune`."
+            )
 
     def describe(self, search: SearchConfig) -> str:
         """How sentences are translated with such settings, in a few words."""
         pieces = f"{search.shortlist} for each source piece" if search.shortlist else "all of them"
         path = " on the plain path" if self.plain else ""
+        found_by = f"{search.samples} samples" if search.samples else f"beam {search.beam_size}"
+        order = " ranked by a reverse model" if self.reverse and is_ranked_anew(search) else ""
+        number = self.engine.num_networks
+        same = " (not all different)" if self._has_twins else ""
+        models = f"{number} models{same} together, " if number > 1 else ""
         return (
-            f"{describe_device(self.device)} in {self.precision}{path}, beam {search.beam_size}, "
-            f"target pieces: {pieces}"
+            f"{models}{describe_device(self.device)} in {self.precision}{path}, "
+            f"{found_by}{order}, target pieces: {pieces}"
         )
 
-    def _stream(
-        self, sources: Iterator[Source], search: SearchConfig, wants: _Wants
-    ) -> Iterator[Translation]:
-        window: list[Source] = []
-        num_characters = 0
-        for source in sources:
-            window.append(source)
-            num_characters += len(source.text)
-            is_full = len(window) == WINDOW_BATCHES * search.batch_size
-            if is_full or num_characters >= WINDOW_CHARACTERS:
-                yield from self._translate(window, search, wants)
-                window, num_characters = [], 0
-        yield from self._translate(window, search, wants)
-
-    def _translate(
-        self, sources: list[Source], search: SearchConfig, wants: _Wants
-    ) -> list[Translation]:
-        cleaned = self._clean([source.text for source in sources], "source")
-        source_ids = self.tokenizers.source.encode_batch(cleaned)
+    def _pipeline(self, search: SearchConfig, wants: Wants) -> Pipeline:
+        """The steps from sources to translations with such settings."""
         splitter = SourceSplitter(
             self.tokenizers.source,
             self.recipe.source_language,
             self.longest_source,
             self.sentences_per_source,
         )
-        splits = [splitter.split(*source) for source in zip(cleaned, source_ids, strict=True)]
-        has_blank = not all(split.parts for split in splits)
-        blank = [self._translate_blank(search, wants)] if has_blank else []
-        parts = [Part(ids) for split in splits for ids in split.parts]
-        try:
-            hypotheses = self.engine.search(parts, search, with_alignment=wants.with_alignment)
-        except TooLongError as error:
-            owners = [index for index, split in enumerate(splits) for _ in split.parts]
-            raise TooLongError(owners[error.index], error.what) from error
-        found = map(self._describe, parts, hypotheses)
-        return [
-            join_translations(
-                list(itertools.islice(found, len(split.parts))) or blank,
-                search,
-                self.recipe.target_language,
-                cut=split.cut,
-            )
-            for split in splits
-        ]
+        return Pipeline(
+            Preparation(
+                self.recipe, self.tokenizers, splitter, self.rule_maker, self.has_attention
+            ),
+            self.engine,
+            self.caser,
+            self.reverse,
+            self.quality if wants.with_details or search.min_confidence else None,
+            search,
+            wants,
+        )
+
+    @functools.cached_property
+    def quality(self) -> Quality | None:
+        """What tells the confidence of translations; None if the model is not calibrated.
+
+        Raises:
+            ConfigurationError: If its file is damaged.
+        """
+        return self._find_quality()
+
+    @property
+    def _languages(self) -> tuple[str, str]:
+        return self.recipe.source_language, self.recipe.target_language
 
     def _clean(self, sentences: Iterable[str], side: str) -> list[str]:
-        """Sentences as those of the training corpus were cleaned."""
-        without_spaces = self.recipe.corpus.remove_spaces in (side, "both")
-        return [clean_sentence(s, without_spaces=without_spaces) for s in sentences]
+        return clean_side(sentences, self.recipe, side)
 
-    def _translate_blank(self, search: SearchConfig, wants: _Wants) -> Translation:
-        """What a blank source becomes, whatever the network would say: nothing."""
-        (log_probability,) = self.engine.score([[]], [[]], search)
-        penalize = LENGTH_PENALTIES[search.length_penalty_kind]
-        has_alignment = wants.with_alignment and self.recipe.model.attention != "none"
-        hypothesis = Hypothesis(
-            ids=[EOS_ID],
-            log_probability=log_probability,
-            score=log_probability / penalize(1, search.length_penalty),
-            alignment=torch.ones(1, 1) if has_alignment else None,
-            truncated=False,
+
+def _stream(sources: Iterator[Source], pipeline: Pipeline) -> Iterator[Translation]:
+    """Translations of one window of sources after another."""
+    window: list[Source] = []
+    num_characters = 0
+    for source in sources:
+        window.append(source)
+        num_characters += len(source.text)
+        is_full = len(window) == WINDOW_BATCHES * pipeline.search.batch_size
+        if is_full or num_characters >= WINDOW_CHARACTERS:
+            yield from pipeline.run(window)
+            window, num_characters = [], 0
+    yield from pipeline.run(window)
+
+
+def _check_pairs(sources: Sequence[str], targets: Sequence[str]) -> None:
+    if isinstance(sources, str) or isinstance(targets, str):
+        raise ValueError("`sources` and `targets` must be lists of sentences, but one is text.")
+    if len(sources) != len(targets):
+        raise ValueError(
+            f"`targets` must have as many sentences as `sources` ({len(sources)}), "
+            f"but has {len(targets)}."
         )
-        return self._describe(Part([]), [hypothesis])
-
-    def _describe(self, part: Part, hypotheses: list[Hypothesis]) -> Translation:
-        """Turns ids into text and pieces, best first."""
-        source_pieces = self.tokenizers.source.pieces([*part.ids, EOS_ID])
-        target = self.tokenizers.target
-        alternatives = tuple(
-            Translation(
-                text=target.decode(hypothesis.ids),
-                score=hypothesis.score,
-                log_probability=hypothesis.log_probability,
-                pieces=target.pieces(hypothesis.ids),
-                source_pieces=source_pieces,
-                alignment=_without_padding(hypothesis.alignment, len(source_pieces)),
-                truncated=hypothesis.truncated,
-            )
-            for hypothesis in hypotheses
-        )
-        return dataclasses.replace(alternatives[0], alternatives=alternatives)
-
-
-def _as_source(sentence: str | Source, obey: Source) -> Source:
-    """A source that obeys what all must obey, and what is its own."""
-    if isinstance(sentence, str):
-        return dataclasses.replace(obey, text=sentence)
-    return Source(
-        sentence.text,
-        sentence.prefix or obey.prefix,
-        sentence.terms + obey.terms,
-        sentence.forbidden + obey.forbidden,
-    )
-
-
-def _turn(model: EncoderDecoder, precision: str) -> EncoderDecoder:
-    return model.to(torch.bfloat16 if precision == "bfloat16" else torch.float32)
-
-
-def _find_precision(wish: str, device: torch.device, is_bfloat16_recorded: bool) -> str:
-    """The precision to compute in, where a wish cannot or need not be taken literally."""
-    fastest = "bfloat16" if is_bfloat16_fast(device) else "float32"
-    if wish == "auto":
-        return fastest if is_bfloat16_recorded else "float32"
-    if wish == "int8" and (device.type != "cpu" or not is_int8_there()):
-        return fastest
-    return wish
-
-
-def _without_padding(alignment: Tensor | None, source_length: int) -> Tensor | None:
-    """Alignment [target_length, source_length] of the batch's longest source, cut to one's own."""
-    return None if alignment is None else alignment[:, :source_length].float()

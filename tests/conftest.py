@@ -7,7 +7,9 @@ from hypothesis import settings
 from tiny_translator import (  # noqa: F401 -- fixtures of the tests of whole translators
     environment,
     known_pairs,
+    member_directory,
     own_directory,
+    reverse_directory,
     tiny_directory,
     tiny_recipe,
 )

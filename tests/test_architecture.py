@@ -14,19 +14,25 @@ PACKAGE = Path(seq2seq.__file__).parent
 LAYERS = [
     {"__main__"},
     {"cli"},
+    {"commands"},
     {"recipe"},
     {"report"},
-    {"insight", "serving"},
+    {"average", "insight", "serving"},
     {"training"},
     {"show_evaluation"},
-    {"evaluate"},
+    {"calibrate", "evaluate", "tune"},
     {"bulk"},
     {"line_translator"},
+    {"formats"},
     {"translator"},
-    {"engine"},
-    {"translation"},
-    {"batches", "model_directory"},
-    {"lexicon_file"},
+    {"pipeline"},
+    {"preparation", "search_settings"},
+    {"engine", "casing", "copying", "reranking", "selection", "survival"},
+    {"confidence", "alignments"},
+    {"members", "translation"},
+    {"batches", "constraints", "glossary", "model_directory"},
+    {"lexicon_file", "markup", "subtitles"},
+    {"documents", "line_breaks", "stretches"},
     {"data", "models", "decoding", "evaluation"},
     {"options"},
     {"recipe_yaml"},
@@ -34,7 +40,6 @@ LAYERS = [
     {
         "devices",
         "exits",
-        "formats",
         "lines",
         "locks",
         "model_card",
@@ -43,10 +48,17 @@ LAYERS = [
         "tensor_files",
     },
     {"reading"},
-    {"config", "files", "languages", "out_of_memory", "source"},
+    {"config", "files", "items", "languages", "loading", "out_of_memory", "source"},
+    {"search_config"},
+    {"checks"},
 ]
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 LIGHTNING_HOMES = ("training/", "data/datamodule.py")
+
+
+def test_no_two_test_files_have_one_name():
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))  # pytest would read only one of them
 
 
 def python_files():

@@ -7,8 +7,11 @@ from seq2seq.batches import (
     TooLongError,
     group,
     longest_target,
+    most_to_force,
     most_to_score,
     most_to_search,
+    naming_owners,
+    shortest_target,
 )
 from seq2seq.config import SearchConfig
 
@@ -108,3 +111,47 @@ def test_other_errors_are_not_tried_again():
     with pytest.raises(RuntimeError, match="sizes differ"):
         Batches().run([1, 1], lambda length: 2, work)
     assert tried == [[0, 1]]
+
+
+@given(st.integers(1, 10_000), st.integers(1, 200))
+def test_alignments_of_forced_targets_are_bounded_too(length, batch_size):
+    search = SearchConfig(batch_size=batch_size)
+    most = most_to_force(length, search)
+    assert most <= most_to_score(length, search)
+    assert most <= 1 or most * length**2 <= batch_size * 2**18
+    assert length > 64 or most == batch_size
+
+
+@given(st.integers(1, 300), st.integers(5, 60), st.integers(1, 4))
+def test_samples_and_networks_take_the_memory_of_a_beam_as_wide(length, width, num_networks):
+    of_samples = most_to_search(
+        length, SearchConfig(samples=width), with_alignment=True, num_networks=num_networks
+    )
+    of_beam = most_to_search(
+        length, SearchConfig(beam_size=width), with_alignment=True, num_networks=num_networks
+    )
+    assert of_samples == of_beam
+    alone = most_to_search(length, SearchConfig(beam_size=width), with_alignment=False)
+    together = most_to_search(
+        length,
+        SearchConfig(beam_size=width),
+        with_alignment=False,
+        num_networks=num_networks,
+    )
+    assert together <= alone
+    if alone < 64:  # else the batch size bounds it
+        assert together == pytest.approx(alone / num_networks, abs=1)
+
+
+def test_the_shortest_target_follows_ratio_and_number():
+    search = SearchConfig(min_length=3, min_length_ratio=0.5)
+    assert [shortest_target(length, search) for length in (1, 7, 9)] == [3, 3, 4]
+
+
+def test_a_part_that_is_too_long_is_named_by_its_owner():
+    with (
+        pytest.raises(TooLongError, match="sentence 8 does not fit") as caught,
+        naming_owners([3, 7, 7]),
+    ):
+        raise TooLongError(1, "9 pieces")
+    assert (caught.value.index, caught.value.what) == (7, "9 pieces")

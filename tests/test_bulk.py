@@ -16,11 +16,12 @@ from seq2seq import bulk
 from seq2seq.bulk import Rank, find_rank, translate_as_rank, translate_in_processes
 from seq2seq.config import ConfigurationError
 from seq2seq.line_translator import Job, Listener, TranslationInterrupted
+from seq2seq.loading import Loading
 from seq2seq.partial_output import Shard
 from seq2seq.translator import Translator
 
 LINES = [f"line {number}" for number in range(1, 12)]
-JOB, ALONE = Job("capitals", "text", "cpu", "float32", 1, False, {}), Rank()
+JOB, ALONE = Job("capitals", "text", Loading("cpu", "float32", 1), {}), Rank()
 CAPITALS = "".join(f"{line.upper()}\n" for line in LINES)
 
 
@@ -52,11 +53,11 @@ def capitals(monkeypatch, tmp_path):
     monkeypatch.setattr(bulk, "LineTranslator", Capitals)
     (tmp_path / "in").write_text("".join(f"{line}\n" for line in LINES))
 
-    def run(*, rank=ALONE, resume=True, said=None):
+    def run(*, job=JOB, rank=ALONE, resume=True, said=None):
         listener = Listener() if said is None else Listener(say=said.append)
         with open(tmp_path / "in", "rb", buffering=0) as file:
             return translate_as_rank(
-                JOB, file, tmp_path / "out", rank, resume=resume, listener=listener
+                job, file, tmp_path / "out", rank, resume=resume, listener=listener
             )
 
     return run
@@ -150,6 +151,24 @@ def test_ranks_write_what_one_process_writes(capitals, tmp_path, monkeypatch, co
     assert counts["cut"] == 3, "the first rank counts for all"
     assert (tmp_path / "out").read_text() == CAPITALS
     assert names(tmp_path) == ["in", "out"]
+
+
+def test_ranks_part_subtitles_between_sentences(capitals, tmp_path, monkeypatch):
+    texts = ["a", "b\nc.", "d", "e", "f.", "g."]
+    cues = [f"1\n00:00:01,000 --> 00:00:02,000\n{text}\n\n" for text in texts]
+    (tmp_path / "in").write_text("".join(cues))
+    run = functools.partial(capitals, job=dataclasses.replace(JOB, format="srt"))
+    windows = []
+
+    def translate(self, lines, first):
+        windows.append((first, len(lines)))
+        return "".join(f"{line.upper()}\n" for line in lines).encode()
+
+    monkeypatch.setattr(Capitals, "translate", translate)
+    monkeypatch.setattr("time.sleep", lambda _: run(rank=Rank(1, 2)))
+    run(rank=Rank(0, 2))
+    assert sorted(windows) == [(1, 9), (10, 8), (18, 4), (22, 4)], "the second is late"
+    assert (tmp_path / "out").read_text() == "".join(cues).upper()
 
 
 def test_the_first_rank_waits_for_the_others(capitals, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,12 +14,13 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_translator import SOURCES, TARGETS
+from tiny_translator import SOURCES, TARGETS, train_tiny
 
 from seq2seq import cli
+from seq2seq.config import SearchConfig
 from seq2seq.decoding.beam_search import beam_search
 from seq2seq.evaluate import evaluate_set
-from seq2seq.model_directory import load_model_directory
+from seq2seq.model_directory import load_model_directory, update_search
 from seq2seq.recipe_yaml import recipe_from_yaml, recipe_to_yaml
 from seq2seq.translator import Translator
 
@@ -125,7 +127,8 @@ def test_truncated_translations_are_counted(run, tiny_directory):
     _, out, err = run("translate", tiny_directory, *options, stdin=lines(["Hund"]))
     assert out.count(b"\n") == 1
     assert err == CHOSEN.replace("beam 3", "beam 1") + (
-        "seq2seq: 1 line reached the maximum length, so their translations are cut off.\n"
+        "seq2seq: 1 line reached the maximum length, so its translation is cut off.\n"
+        "seq2seq: 1 line ended there before `--min_length`; raise `--max_length_ratio`.\n"
     )
 
 
@@ -154,13 +157,43 @@ def test_input_and_output_may_be_files(run, tiny_directory, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.de", "out.en"]
 
 
-def test_a_file_may_be_replaced_by_its_translation(run, tiny_directory, tmp_path):
-    file = tmp_path / "text"
-    file.write_bytes(lines(SOURCES))
+def test_an_old_translation_is_replaced_and_keeps_its_permissions(run, tiny_directory, tmp_path):
+    (tmp_path / "in").write_bytes(lines(SOURCES))
+    file = tmp_path / "out"
+    file.write_text("old")
     file.chmod(0o640)
-    assert run("translate", tiny_directory, "--input", file, "--output", file)[0] == 0
+    assert run("translate", tiny_directory, "--input", tmp_path / "in", "--output", file)[0] == 0
     assert file.read_bytes() == lines(TARGETS)
     assert file.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("spelling", ["text", "link", "hard", "folder/../text"])
+@pytest.mark.parametrize("option", ["input", "terms"])
+def test_a_file_that_is_read_is_not_overwritten(run, tiny_directory, tmp_path, spelling, option):
+    file = tmp_path / "text"
+    file.write_text("Hund\tpuppy\n")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(file)
+    (tmp_path / "hard").hardlink_to(file)
+    output = tmp_path / spelling
+    code, _, err = run("translate", tiny_directory, f"--{option}", file, "--output", output)
+    assert (code, err) == (
+        2,
+        f"seq2seq: `--output` {output} is the file of `--{option}`, which would be lost; name "
+        f"another file.\n",
+    )
+    assert file.read_text() == "Hund\tpuppy\n"
+
+
+def test_standard_input_is_not_overwritten(start, tiny_directory, tmp_path):
+    file = tmp_path / "text"
+    file.write_bytes(lines(SOURCES))
+    with open(file, "rb") as opened:
+        process = start("translate", tiny_directory, "--output", file, stdin=opened)
+        process.stdin = opened
+        assert b"is the file of `--input`" in process.stderr.read()
+    assert process.wait(60) == 2
+    assert file.read_bytes() == lines(SOURCES)
 
 
 def test_a_failed_command_leaves_the_old_output(run, tiny_directory, tmp_path):
@@ -198,6 +231,163 @@ def test_jsonl_reads_lines_and_objects(run, tiny_directory):
     assert len(first["alternatives"]) == 3
     assert first["alternatives"][0]["text"] == first["text"]
     assert first["truncated"] is False
+
+
+def test_details_are_a_column_of_tsv_and_members_of_jsonl(run, tiny_directory):
+    found = Translator.load(tiny_directory, "cpu").translate(SOURCES, with_details=True)
+    stdin = lines(SOURCES)
+    code, out, _ = run("translate", tiny_directory, "--details", "--format", "tsv", stdin=stdin)
+    assert code == 0
+    rows = [line.split("\t") for line in out.decode().splitlines()]
+    links = [" ".join(f"{s}-{t}" for s, t in each.links) for each in found]
+    assert [row[3] for row in rows] == links
+    code, out, _ = run("translate", tiny_directory, "--details", "--format", "jsonl", stdin=stdin)
+    assert code == 0
+    for line, each, link in zip(out.splitlines(), found, links, strict=True):
+        values = json.loads(line)
+        assert values["alignment"] == link
+        assert values["source_words"] == values["source"].split()
+        assert [word["text"] for word in values["words"]] == each.text.split()
+        for word, expected in zip(values["words"], each.words, strict=True):
+            assert word["probability"] == pytest.approx(
+                math.exp(expected.log_probability), abs=1e-4
+            )
+            assert word["source"] == list(expected.sources)
+            assert word["weights"] == [round(weight, 4) for weight in expected.weights]
+            assert len(word["weights"]) == len(values["source_words"])
+        assert len(values["piece_entropies"]) == len(values["pieces"])
+        assert sum(values["piece_log_probabilities"]) == pytest.approx(
+            values["log_probability"], abs=1e-3
+        )
+
+
+@pytest.fixture(scope="module")
+def fixed_directory(tiny_recipe, known_pairs, tmp_path_factory):
+    """A model without attention, which has hardly learnt anything."""
+    model = dataclasses.replace(tiny_recipe.model, attention="none")
+    path = tmp_path_factory.mktemp("models") / "fixed"
+    train_tiny(dataclasses.replace(tiny_recipe, model=model), known_pairs, path, num_steps=1)
+    return path
+
+
+def test_html_keeps_its_tags(run, tiny_directory):
+    stdin = "<p>ein <b>Hund</b> schläft .</p>\n\n<br>\n<i>Müller</i> &amp;\n".encode()
+    code, out, _ = run("translate", tiny_directory, "--format", "html", stdin=stdin)
+    assert code == 0
+    first, second, third, fourth = out.decode().splitlines()
+    assert re.sub("<[^>]*>", "", first) == "a dog sleeps ."
+    assert re.findall("<[^>]*>", first) == ["<p>", "<b>", "</b>", "</p>"]
+    assert (second, third) == ("", "<br>")
+    assert re.findall("<[^>]*>", fourth) == ["<i>", "</i>"]
+
+
+def test_html_needs_attention_and_has_room_for_one_hypothesis(run, fixed_directory, tiny_directory):
+    code, _, err = run("translate", fixed_directory, "--format", "html", stdin=b"ein Hund\n")
+    assert code == 2
+    assert err == (
+        f"seq2seq: `--format html` needs a model with attention, but {fixed_directory} has "
+        "`model.attention` none.\n"
+    )
+    options = ["--format", "html", "--n_best", "2"]
+    code, _, err = run("translate", tiny_directory, *options, stdin=b"ein Hund\n")
+    assert (code, err.count("has no room in `--format html`")) == (2, 1)
+
+
+def test_one_model_with_attention_is_enough_for_html_and_align(
+    run, member_directory, tiny_directory, pair_options
+):
+    stdin = "ein <b>Hund</b> schläft .\n".encode()
+    options = ["--ensemble", tiny_directory, "--ensemble_weights", "0.001", "1"]
+    code, out, _ = run("translate", member_directory, *options, "--format", "html", stdin=stdin)
+    assert code == 0
+    assert re.sub("<[^>]*>", "", out.decode()) == "a dog sleeps .\n"
+    assert re.findall("<[^>]*>", out.decode()) == ["<b>", "</b>"]
+    code, out, _ = run("align", member_directory, *options, *pair_options)
+    assert code == 0
+    assert out == run("align", tiny_directory, *pair_options)[1]
+
+
+def test_align_is_exact_unless_asked_otherwise(run, monkeypatch, tiny_directory, pair_options):
+    precisions = []
+
+    def load(*args, precision, **keywords):
+        precisions.append(precision)
+        return original(*args, precision=precision, **keywords)
+
+    original = Translator.load
+    monkeypatch.setattr(Translator, "load", load)
+    run("align", tiny_directory, *pair_options, "--threads", "1")
+    run("align", tiny_directory, *pair_options, "--precision", "bfloat16")
+    assert precisions == ["float32", "bfloat16"]
+    code, out, _ = run("align", "--help")
+    assert code == 0
+    assert re.search(r"--precision.*?default: float32", out.decode(), re.DOTALL)
+
+
+def test_copies_and_capitals_are_options(run, tiny_directory, fixed_directory):
+    stdin = "EIN HUND SCHLÄFT .\nЖ schläft .\n".encode()
+    options = ["--copy_unknown", "--keep_case"]
+    code, out, _ = run("translate", tiny_directory, *options, stdin=stdin)
+    assert code == 0
+    loud, copied = out.decode().splitlines()
+    assert loud == "A DOG SLEEPS ."
+    assert "Ж" in copied.split()
+    code, _, err = run("translate", fixed_directory, *options, stdin=stdin)
+    assert code == 2
+    assert err.startswith("seq2seq: `--copy_unknown` needs a model with attention, but")
+    code, _, err = run("align", fixed_directory, "--source", __file__, "--target", __file__)
+    assert code == 2
+    assert err.endswith("`model.attention` none, so it aligns no words.\n")
+
+
+def test_details_have_no_room_in_text(run, tiny_directory):
+    code, out, err = run("translate", tiny_directory, "--details", stdin=b"")
+    assert (code, out) == (2, b"")
+    assert err == (
+        "seq2seq: `--details` has no room in `--format text`; use `--format tsv` or jsonl.\n"
+    )
+
+
+@pytest.fixture
+def pair_options(tmp_path):
+    (tmp_path / "source").write_text("\n".join(["", *SOURCES, ""]), "utf-8")
+    (tmp_path / "target").write_text("\n".join(["", *TARGETS, ""]), "utf-8")
+    return "--source", tmp_path / "source", "--target", tmp_path / "target"
+
+
+def test_align_prints_a_line_for_each_pair(run, tiny_directory, pair_options):
+    code, out, err = run("align", tiny_directory, *pair_options)
+    assert (code, err) == (0, "")
+    rows = out.decode().splitlines()
+    assert len(rows) == 1 + len(SOURCES)
+    assert rows[0] == ""
+    for row, source, target in zip(rows[1:], SOURCES, TARGETS, strict=True):
+        links = [tuple(map(int, link.split("-"))) for link in row.split()]
+        assert links
+        assert all(s < len(source.split()) and t < len(target.split()) for s, t in links)
+        assert [t for _, t in links] == sorted({t for _, t in links})
+
+
+def test_align_prints_all_weights(run, tiny_directory, pair_options):
+    code, out, _ = run("align", tiny_directory, *pair_options, "--format", "soft")
+    assert code == 0
+    for line, source, target in zip(
+        out.decode().splitlines(), ["", *SOURCES], ["", *TARGETS], strict=True
+    ):
+        values = json.loads(line)
+        assert values["source_words"] == source.split()
+        assert values["target_words"] == target.split()
+        assert len(values["weights"]) == len(target.split())
+        for row in values["weights"]:
+            assert len(row) == len(source.split())
+            assert 0 <= min(row) <= sum(row) <= 1.001
+
+
+def test_align_needs_as_many_lines(run, tiny_directory, tmp_path, pair_options):
+    (tmp_path / "target").write_text("a\n")
+    code, _, err = run("align", tiny_directory, *pair_options)
+    assert code == 2
+    assert err.endswith(f"source has {1 + len(SOURCES)} lines, but {tmp_path / 'target'} has 1.\n")
 
 
 def test_jsonl_needs_a_source(run, tiny_directory):
@@ -570,6 +760,7 @@ def test_counts_are_those_of_the_whole_file(run, tiny_directory, tmp_path):
     assert err.splitlines()[2:] == [
         "seq2seq: 1 line held invalid UTF-8, which was replaced by U+FFFD.",
         "seq2seq: 20 lines reached the maximum length, so their translations are cut off.",
+        "seq2seq: 20 lines ended there before `--min_length`; raise `--max_length_ratio`.",
     ]
 
 
@@ -598,7 +789,7 @@ def test_batches_that_do_not_fit_into_memory_are_halved(run, tiny_directory, mon
 
 
 def test_other_work_that_does_not_fit_into_memory_is_a_sentence(run, tiny_directory, monkeypatch):
-    def load(*args):
+    def load(*args, **options):
         raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes.")
 
     monkeypatch.setattr(Translator, "load", load)
@@ -622,3 +813,252 @@ def test_ranks_of_torchrun_write_one_file(start, run, tiny_directory, tmp_path, 
     assert [other.communicate(timeout=60) for other in others] == [(b"", b"")] * 2
     assert (tmp_path / "out").read_bytes() == lines(TARGETS * 5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+
+def test_hypotheses_are_ranked_by_a_reverse_model(run, tiny_directory, reverse_directory):
+    options = ["--reverse", reverse_directory, "--reverse_weight", "0.5", "--format", "jsonl"]
+    code, out, _ = run("translate", tiny_directory, *options, stdin=lines(SOURCES))
+    assert code == 0
+    reverse = Translator.load(reverse_directory, precision="float32")
+    for line, source in zip(out.decode().splitlines(), SOURCES, strict=True):
+        found = json.loads(line)
+        (expected,) = reverse.score([found["text"]], [source])
+        assert found["reverse_log_probability"] == pytest.approx(expected, abs=1e-4)
+        assert found["alternatives"][0]["reverse_log_probability"] == pytest.approx(
+            expected, abs=1e-4
+        )
+
+
+def test_a_translation_is_resumed_with_the_same_reverse_model(
+    run, tiny_directory, reverse_directory, tmp_path
+):
+    (tmp_path / "in").write_bytes(lines([*SOURCES * 2, "{broken"]))
+    options = ["--input", tmp_path / "in", "--output", tmp_path / "out", "--format", "jsonl"]
+    options += ["--batch_size", "1", "--reverse_weight", "0.5", "--reverse"]
+    assert run("translate", tiny_directory, *options, reverse_directory)[0] == 2
+    copy = shutil.copytree(reverse_directory, tmp_path / "reverse")
+    update_search(copy, SearchConfig(beam_size=2))
+    code, _, err = run("translate", tiny_directory, *options, copy, "--resume")
+    assert code == 2
+    assert "the reverse model has changed since the translation began" in err
+
+
+def test_what_must_survive_is_brought_back_and_counted(run, tiny_directory):
+    sources = [SOURCES[0], "ein Hund {name} schläft .", "", "der Mann rennt 5 Mal ."]
+    code, out, err = run("translate", tiny_directory, "--preserve", stdin=lines(sources))
+    plain, name, blank, five, _ = out.decode().split("\n")
+    assert (code, plain, blank) == (0, TARGETS[0], "")
+    assert "{name}" in name and "5" in five
+    assert (
+        err
+        == f"{CHOSEN}seq2seq: 2 lines had lost what must be preserved, which was brought back.\n"
+    )
+
+
+def test_tuned_settings_are_saved_if_they_are_better(
+    run, own_directory, evaluation_files, monkeypatch
+):
+    monkeypatch.setattr("seq2seq.tune.GRIDS", (({"min_length": 0}, {"max_length_ratio": 1.5}),))
+    files = [*evaluation_files, "--quiet"]
+    code, out, _ = run("tune", own_directory, *files, "--save")
+    assert code == 0
+    assert out.decode().endswith(f"The defaults stay.\n{own_directory} is left as it was.\n")
+    update_search(own_directory, SearchConfig(beam_size=3, min_length=14))
+    code, out, _ = run("tune", own_directory, *files, "--save")
+    assert code == 0
+    assert out.decode().endswith(
+        f"\nseq2seq translate {own_directory} --min_length 0\nsaved: {own_directory}/recipe.yaml\n"
+    )
+    saved = load_model_directory(own_directory).recipe.search
+    assert saved == SearchConfig(beam_size=3)
+
+
+CUES = [
+    *("1", "00:00:01,000 --> 00:00:02,000", "<i>ein Hund</i>", ""),
+    *("2", "00:00:02,100 --> 00:00:03,000", "schläft .", ""),
+    *("3", "00:00:05,000 --> 00:00:06,000", "- der Mann isst Brot .", "- Müller schläft ."),
+]
+
+
+def test_subtitles_keep_all_but_their_text(run, tiny_directory):
+    stdin = b"\xef\xbb\xbf" + lines(CUES).replace(b"\n", b"\r\n").removesuffix(b"\r\n")
+    code, out, err = run("translate", tiny_directory, "--format", "srt", stdin=stdin)
+    assert (code, err) == (0, CHOSEN)
+    texts = ["<i>a dog</i>", "sleeps .", "- the man eats bread .", "- Miller sleeps ."]
+    expected = [texts.pop(0) if line[:1] in "<-s" and line else line for line in CUES]
+    assert out.decode().splitlines() == expected
+    code, out, err = run("translate", tiny_directory, "--format", "srt", stdin=b"1\nein Hund\n")
+    assert (code, out) == (2, b"")
+    assert "line 1 of the input, '1', belongs to no subtitle" in err
+
+
+def test_documents_keep_their_paragraphs(run, tiny_directory):
+    texts = ["Müller schläft .", "der Mann isst Brot .", "Müller isst Brot ."]
+    stdin = lines([f"# {texts[0]}", "", f"  1. {texts[1]} {texts[2]}", "---"])
+    code, out, err = run("translate", tiny_directory, "--format", "document", stdin=stdin)
+    assert (code, err) == (0, CHOSEN)
+    assert out.decode().splitlines() == [
+        "# Miller sleeps .",
+        "",
+        "  1. the man eats bread . Miller eats bread .",
+        "---",
+    ]
+
+
+def test_confidence_marks_and_withholds(run, own_directory, tmp_path):
+    (tmp_path / "dev.de").write_bytes(lines([*SOURCES * 4, *(f"{s} 3" for s in SOURCES)]))
+    (tmp_path / "dev.en").write_bytes(lines([*TARGETS * 4, *("so be it" for _ in SOURCES)]))
+    files = ["--source", tmp_path / "dev.de", "--reference", tmp_path / "dev.en"]
+    code, out, _ = run("calibrate", own_directory, *files, "--quiet")
+    assert code == 0
+    assert "60 sentences with a mean chrF2 of" in out.decode()
+    assert out.decode().endswith(f"quality: {own_directory / 'quality.yaml'}\n")
+    stdin = lines([SOURCES[0], "", "der 3 3 Katze", SOURCES[1]])
+    options = ["translate", own_directory, "--min_confidence", "0.7"]
+    code, out, err = run(*options, stdin=stdin)
+    first, blank, doubtful, last = out.decode().splitlines()
+    assert (code, first, blank, last) == (0, TARGETS[0], "", TARGETS[1])
+    assert doubtful.startswith("[?] ")
+    assert "seq2seq: 1 line had a confidence below the least one, so it is marked.\n" in err
+    assert "confidence was learnt" not in err
+    _, _, err = run(*options, "--beam_size", "2", stdin=stdin)
+    note = "confidence was learnt with `beam_size` 3; `seq2seq calibrate` learns it anew."
+    assert f"seq2seq: {note}\n" in err
+    assert "beam_size` 3" not in run("translate", own_directory, "--beam_size", "2", stdin=stdin)[2]
+    options += ["--low_confidence", "withhold"]
+    code, out, err = run(*options, stdin=stdin)
+    assert out.decode().splitlines() == [TARGETS[0], "", "", TARGETS[1]]
+    assert "seq2seq: 1 line had a confidence below the least one, so it is withheld.\n" in err
+    _, out, _ = run(*options, "--format", "tsv", stdin=stdin)
+    rows = [line.split("\t") for line in out.decode().splitlines()]
+    assert [(row[1], row[-1]) for row in rows][1:3] == [("", ""), ("", "withheld")]
+    assert rows[1][-2] == "1.0000" >= rows[0][-2] > "0.7" > rows[2][-2]
+    _, out, _ = run(*options, "--format", "jsonl", stdin=stdin)
+    found = [json.loads(line) for line in out.splitlines()]
+    assert [each["withheld"] for each in found] == [False, False, True, False]
+    assert [f"{each['confidence']:.4f}" for each in found] == [row[-2] for row in rows]
+    assert found[2]["text"] == found[2]["alternatives"][0]["text"] == ""
+    (own_directory / "quality.yaml").write_text("format_version: 2\n")
+    assert run("translate", own_directory, stdin=stdin)[0] == 0, "nobody asks for a confidence"
+    code, _, err = run(*options, stdin=stdin)
+    assert code == 2
+    assert err == (
+        f"seq2seq: {own_directory / 'quality.yaml'}: `format_version` must be 1, but is 2; write "
+        f"it anew with `seq2seq calibrate`.\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["evaluate", "tune", "calibrate"])
+def test_all_translations_are_measured(run, command):
+    files = ["--source", "a", "--reference", "b"]
+    code, _, err = run(command, "none", *files, "--min_confidence", "0.5")
+    assert code == 2
+    assert err.startswith("seq2seq: `--min_confidence` is for `seq2seq translate`; what is ")
+
+
+def test_confidence_needs_a_calibrated_model(run, tiny_directory):
+    code, _, err = run("translate", tiny_directory, "--min_confidence", "0.5", stdin=b"x\n")
+    assert code == 2
+    assert err == (
+        "seq2seq: `--min_confidence` needs a model with a quality.yaml of its weights; write one "
+        "with `seq2seq calibrate`, from a development set.\n"
+    )
+
+
+class TestWhatTranslationsObey:
+    def translate(self, run, directory, *options, sources):
+        code, out, err = run("translate", directory, *options, stdin=lines(sources))
+        return code, out.decode().splitlines(), err
+
+    def test_prefix_glossary_and_forbidden_words_of_all_lines(self, run, tiny_directory, tmp_path):
+        (tmp_path / "terms").write_text("Brot\tcake\nhund\tpuppy\n", "utf-8")
+        (tmp_path / "forbidden").write_text("sleeps\nruns\n", "utf-8")
+        options = ["--terms", tmp_path / "terms", "--forbidden", tmp_path / "forbidden"]
+        options += ["--prefix", "th"]
+        sources = ["ein Hund schläft .", "eine Katze isst Brot .", ""]
+        code, found, _ = self.translate(run, tiny_directory, *options, sources=sources)
+        assert code == 0
+        assert len(found) == 3
+        assert found[2] == ""
+        assert all(text.startswith("th") for text in found[:2])
+        assert re.search(r"\bpuppy\b", found[0])
+        assert not re.search(r"\bsleeps\b", found[0])
+        assert re.search(r"\bcake\b", found[1])
+        assert not re.search(r"\bpuppy\b", found[1])
+
+    def test_members_of_an_object_hold_for_its_line(self, run, tiny_directory):
+        asked = {"source": SOURCES[0], "prefix": "the", "terms": ["park"], "forbidden": ["a"]}
+        code, found, _ = self.translate(
+            run, tiny_directory, "--format", "jsonl", sources=[json.dumps(asked), SOURCES[0]]
+        )
+        first, second = map(json.loads, found)
+        assert code == 0
+        assert first["text"].startswith("the")
+        assert re.search(r"\bpark\b", first["text"])
+        assert first["terms"] == ["park"]
+        assert second["text"] == TARGETS[0]
+
+    @pytest.mark.parametrize(
+        ("member", "message"),
+        [
+            ({"prefix": 3}, 'line 1 of the input has no text as its "prefix".'),
+            ({"terms": "dog"}, 'line 1 of the input has no list of texts as its "terms".'),
+            ({"forbidden": [3]}, 'line 1 of the input has no list of texts as its "forbidden".'),
+            (
+                {"terms": ["dog"], "forbidden": ["Dog"]},
+                "line 1 of the input: `--terms` asks for 'dog', but `--forbidden` rules out 'Dog'.",
+            ),
+        ],
+        ids=["prefix", "terms", "forbidden", "contradiction"],
+    )
+    def test_a_line_that_cannot_be_obeyed_is_named(self, run, tiny_directory, member, message):
+        asked = json.dumps({"source": SOURCES[0]} | member)
+        code, _, err = self.translate(
+            run, tiny_directory, "--format", "jsonl", "--quiet", sources=[asked]
+        )
+        assert (code, err) == (2, f"seq2seq: {message}\n")
+
+    def test_a_translation_is_resumed_with_the_same_glossary(self, run, tiny_directory, tmp_path):
+        terms = tmp_path / "terms"
+        terms.write_text("Hund\tpuppy\n", "utf-8")
+        bad = json.dumps({"source": 3})
+        options = ["--format", "jsonl", "--batch_size", "1", "--output", tmp_path / "out"]
+        options += ["--terms", terms, "--quiet"]
+        sources = [*SOURCES * 2, bad]
+        code, _, _ = self.translate(run, tiny_directory, *options, sources=sources)
+        assert code == 2
+        terms.write_text("Hund\thound\n", "utf-8")
+        code, _, err = self.translate(
+            run, tiny_directory, *options, "--resume", sources=[*SOURCES * 2, SOURCES[0]]
+        )
+        assert code == 2
+        assert "the glossary has changed since the translation began" in err
+
+    def test_completions_are_printed_one_per_line(self, run, tiny_directory):
+        code, out, _ = run("complete", tiny_directory, SOURCES[0], "a", "--n", "3")
+        found = out.decode().splitlines()
+        assert code == 0
+        assert found[0] == TARGETS[0]
+        assert len(set(found)) == 3
+        assert all(text.startswith("a") for text in found)
+        code, _, err = run("complete", tiny_directory, SOURCES[0], "a", "--n", "0")
+        assert (code, err) == (2, "seq2seq: `--n` must be at least 1, but is 0.\n")
+        code, _, err = run("complete", tiny_directory, SOURCES[0], "a", "--keep_case")
+        assert code == 2
+        assert err == (
+            "seq2seq: `--keep_case` changes translations after the search, so they would not go "
+            "on from a given beginning; complete without it.\n"
+        )
+
+    def test_coverage_needs_attention(self, run, tiny_recipe, known_pairs, tmp_path):
+        model = dataclasses.replace(tiny_recipe.model, attention="none")
+        recipe = dataclasses.replace(tiny_recipe, model=model)
+        train_tiny(recipe, known_pairs, tmp_path / "fixed", num_steps=1)
+        code, _, err = run(
+            "translate", tmp_path / "fixed", "--coverage_penalty", "0.2", "--quiet", stdin=b"a\n"
+        )
+        assert code == 2
+        assert err == (
+            "seq2seq: `--coverage_penalty` needs a model with attention, but `model.attention` is "
+            "none; set it to 0.\n"
+        )

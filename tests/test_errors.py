@@ -73,6 +73,10 @@ def test_files_that_cannot_be_evaluated(fails, tiny_directory, tmp_path):
     assert message == f"{tmp_path} is no model directory: recipe.yaml is missing."
     message = fails(*evaluate, "two", "--reference", "two", "--output", "no/where")
     assert message == "no/where cannot be written: no such file or directory."
+    message = fails(*evaluate, "two", "--reference", "two", "--output", "./two")
+    assert message == (
+        "`--output` ./two is the file of `--source`, which would be lost; name another file."
+    )
 
 
 def test_processes_that_cannot_share_the_work(fails, tiny_directory, tmp_path, monkeypatch):
@@ -95,6 +99,22 @@ def test_processes_that_cannot_share_the_work(fails, tiny_directory, tmp_path, m
     assert message == "torchrun needs `--input` and `--output`, both of them files."
     message = fails(*translate, *devices, "out")
     assert message == "`--devices` is for one machine alone; torchrun starts processes itself."
+
+
+def test_a_reverse_model_that_changes_nothing(fails, tiny_directory, reverse_directory, tmp_path):
+    (tmp_path / "a").write_text("x\n")
+    for command in (("translate",), ("evaluate", "--source", "a", "--reference", "a")):
+        message = fails(*command[:1], tiny_directory, *command[1:], "--reverse", reverse_directory)
+        assert message.startswith("`--reverse` changes nothing while `--reverse_weight` is 0; give")
+
+
+def test_tuned_settings_of_an_ensemble_are_not_saved(fails, tiny_directory):
+    files = ["--source", "a", "--reference", "b"]
+    message = fails("tune", tiny_directory, *files, "--save", "--ensemble", "x")
+    assert message == (
+        "`--save` writes into the directory of one model, not into those of an `--ensemble`; give "
+        "what is found to `seq2seq translate`."
+    )
 
 
 def test_what_cannot_be_resumed(fails, tiny_directory):
@@ -185,8 +205,8 @@ def test_a_value_of_the_wrong_type(fails):
     assert fails("translate", "m", "--beam-size=2.5") == (
         "`--beam_size` must be a whole number, but is '2.5'."
     )
-    assert fails("translate", "m", "--format", "html") == (
-        "`--format` must be one of text, tsv, jsonl, but is 'html'."
+    assert fails("translate", "m", "--format", "xliff") == (
+        "`--format` must be one of text, tsv, jsonl, srt, document, html, but is 'xliff'."
     )
     assert fails("train", "--model.bidirectional", "perhaps") == (
         "`--model.bidirectional` must be true or false, but is 'perhaps'."
@@ -206,6 +226,12 @@ def test_a_value_out_of_range(fails, tiny_directory):
     )
     assert fails("translate", tiny_directory, "--n_best", "9", "--format", "tsv") == (
         "`--n_best` must be at most `--beam_size` (3), but is 9."
+    )
+    assert fails("translate", tiny_directory, "--diversity_groups", "0") == (
+        "`--diversity_groups` must be from 1 to 10000, but is 0."
+    )
+    assert fails("translate", tiny_directory, "--diversity_groups", "9") == (
+        "`--diversity_groups` must divide `--beam_size` (3), but is 9."
     )
     assert fails("translate", tiny_directory, "--threads", "0") == (
         "`--threads` must be from 1 to 4096, but is 0."

@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 from tiny_translator import SOURCES, TARGETS
 
-from seq2seq.config import ConfigurationError, CorpusConfig, ModelConfig, Recipe
+from seq2seq.config import ConfigurationError, CorpusConfig, Recipe, SearchConfig
 from seq2seq.data.corpus import Pairs
 from seq2seq.evaluate import (
+    ALWAYS_DESCRIBED,
     clean_pairs,
+    describe_search,
     evaluate_set,
     find_alignments,
     measure_other,
@@ -71,6 +73,38 @@ def test_other_search_settings_are_used_and_recorded(translator):
     assert {name: plain[name] for name in search} == search
     assert plain["truncated"] == 2
     assert plain["shares"]["truncated"] == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"word_reward": 0.5},
+        {"coverage_penalty": 0.2},
+        {"min_length_ratio": 0.5},
+        {"no_repeat_ngram": 3},
+        {"diversity_groups": 5, "diversity_strength": 1.0},
+        {"samples": 4, "temperature": 0.5, "top_k": 9, "top_p": 0.9, "seed": 2},
+        {"mbr": True},
+        {"reverse_weight": 0.3, "length_weight": 0.1},
+        {"preserve": True},
+        {"copy_unknown": True},
+        {"keep_case": True},
+    ],
+    ids=lambda changed: "+".join(changed),
+)
+def test_settings_that_are_rarely_used_are_recorded_if_they_are(changed):
+    usual = describe_search(SearchConfig(), precision="float32")
+    described = describe_search(SearchConfig(**changed), precision="float32")
+    assert described == {**usual, **changed}
+    assert usual.keys() == {"precision", *ALWAYS_DESCRIBED}
+
+
+def test_weights_of_a_reverse_model_that_is_not_there_are_not_recorded(translator, monkeypatch):
+    search = replace(translator.recipe.search, reverse_weight=0.3, word_reward=0.1)
+    monkeypatch.setattr(translator, "recipe", replace(translator.recipe, search=search))
+    settings = evaluate_set(translator, SOURCES[:1], TARGETS[:1]).settings
+    assert settings["word_reward"] == 0.1
+    assert "reverse_weight" not in settings
 
 
 def test_every_score_has_its_interval(result):
@@ -173,10 +207,17 @@ def test_alignments_of_long_sentences_or_other_translations_are_not_kept(result,
     assert [alignment["index"] for alignment in found] == [0]
 
 
-def test_without_attention_there_are_no_alignments(result, translator, monkeypatch):
-    recipe = replace(translator.recipe, model=ModelConfig(attention="none"))
-    monkeypatch.setattr(translator, "recipe", recipe)
+def test_without_attention_there_are_no_alignments(result, member_directory):
+    translator = Translator.load(member_directory, "cpu")
     assert find_alignments(translator, "test", result) == []
+
+
+def test_one_model_with_attention_is_enough_for_alignments(
+    result, tiny_directory, member_directory
+):
+    weights = {"ensemble_weights": [0.001, 1.0]}
+    translator = Translator.load(member_directory, "cpu", ensemble=[tiny_directory], **weights)
+    assert find_alignments(translator, "test", result)
 
 
 def test_translations_are_written_as_text_and_as_json(result, translator, tmp_path):

@@ -159,3 +159,37 @@ def test_standard_output_is_written_if_no_file_is_named(capfdbinary):
     with open_output(None) as file:
         file.write(b"a line\n")
     assert capfdbinary.readouterr().out == b"a line\n"
+
+
+def after_dots(lines, *, late):
+    return lines[-1] == "." or (late and lines[-1] == ",")
+
+
+@pytest.mark.parametrize(
+    "text, windows",
+    [
+        pytest.param("a b c . d e f . g", ["abc.", "def.", "g"], id="longer"),
+        pytest.param("a . b . c", ["a.b.", "c"], id="not shorter"),
+        pytest.param("a , b , c d , e", ["a,b,cd,", "e"], id="late"),
+    ],
+)
+def test_windows_end_only_where_they_may(text, windows):
+    reader = LineReader(io.BytesIO(text.replace(" ", "\n").encode()))
+    found = ["".join(lines) for lines in reader.windows(3, patient=True, may_end=after_dots)]
+    assert found == windows
+
+
+def test_a_paused_pipe_waits_for_what_may_not_end():
+    reading, writing = os.pipe()
+    with open(reading, "rb", buffering=0) as file:
+        os.write(writing, b"one\n.\ntwo\n")
+        windows = LineReader(file).windows(100, may_end=after_dots)
+        threading.Timer(0.3, lambda: (os.write(writing, b".\nthree\n"), os.close(writing))).start()
+        assert list(windows) == [["one", ".", "two", ".", "three"]]
+
+
+def test_a_window_that_may_not_end_is_no_longer_than_the_longest_line():
+    line = "x" * (WINDOW_CHARACTERS - 1)
+    reader = LineReader(io.BytesIO(f"{line}\n{line}\n{line}\n".encode()))
+    with pytest.raises(ConfigurationError, match="line 3 of the input still belongs to what began"):
+        list(reader.windows(9, may_end=after_dots))

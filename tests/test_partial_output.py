@@ -110,6 +110,7 @@ def test_one_process_writes_at_a_time(output):
         ("beam_size", 4, "`--beam_size` was 5 when the translation began, not 4; begin anew"),
         ("devices", 2, "`--devices` was 1 when the translation began, not 2"),
         ("model", "abc", "the model has changed since the translation began"),
+        ("reverse", "abc", "the reverse model has changed since the translation began"),
         ("version", "9", "the version of seq2seq, None, has changed since the translation began"),
     ],
 )

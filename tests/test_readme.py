@@ -22,8 +22,11 @@ def test_the_python_of_the_readme_runs(tiny_directory, tmp_path, monkeypatch, ca
     Path("big.ko").write_text("나는 고양이다.\n나는 학생이다.\n", encoding="utf-8")
     for block in blocks("python"):
         exec(compile(block, str(README), "exec"), {})
-    # One sentence, its alignment's shape, two n-best lists, two lines of the file, one score.
-    assert len(capsys.readouterr().out.splitlines()) == 7
+    # One sentence, its alignment's shape, two n-best lists, two lines of the file, one score, and
+    # one sentence that begins as it must.
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 8
+    assert printed[-1].startswith("I was")
 
 
 @pytest.mark.parametrize("mark", ["main-job", "tests"])

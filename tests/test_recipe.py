@@ -6,6 +6,7 @@ from seq2seq.config import ConfigurationError, CorpusConfig, ModelConfig, Recipe
 from seq2seq.decoding.beam_search import beam_search
 from seq2seq.model_directory import load_model_directory
 from seq2seq.recipe import parse_recipe, run, run_with_options
+from seq2seq.translator import Translator
 
 HUB = Recipe(
     name="captions",
@@ -163,6 +164,7 @@ def test_a_run_trains_evaluates_and_reports(tmp_path, tiny_pairs, capfd, monkeyp
         return beam_search(*args, keep_alignment=keep_alignment, **settings)
 
     monkeypatch.setattr("seq2seq.engine.beam_search", search)
+    monkeypatch.setattr("seq2seq.calibrate.LEAST_PAIRS", 10)
     for language, sentences in (("de", tiny_pairs.sources), ("en", tiny_pairs.targets)):
         (tmp_path / f"train.{language}").write_text("".join(f"{text}\n" for text in sentences))
     path = run_with_options(
@@ -178,7 +180,9 @@ def test_a_run_trains_evaluates_and_reports(tmp_path, tiny_pairs, capfd, monkeyp
     )
     assert path == tmp_path / "runs" / "captions"
     assert load_model_directory(path).recipe.corpus.hub is None
-    out = capfd.readouterr().out
+    out, err = capfd.readouterr()
+    assert "\nconfidence: correlation with chrF2 " in err
+    assert Translator.load(path, "cpu").quality.measured["sentences"] == 14
     assert kept[-1] and not any(kept[:-1]), "alignments are kept of the report's sentences only"
     alignments = json.loads((path / "translations" / "alignments.json").read_text())
     assert 0 < len(alignments) <= 10
@@ -228,6 +232,8 @@ def test_the_parts_of_a_mixed_test_set_are_scored_too(tmp_path, tiny_pairs, capf
     scores = json.loads((path / "scores.json").read_text())
     sizes = {name: found.get("sentences") for name, found in scores.items() if name != "dev"}
     assert sizes == {"test": 29, "test_a": 9, "test_b": 20}
-    assert "test_b" in capfd.readouterr().out
+    out, err = capfd.readouterr()
+    assert "test_b" in out
+    assert "no quality.yaml, as there are fewer than 50 development pairs" in err
     assert (path / "translations" / "test_b.jsonl").is_file()
     assert not (path / "translations" / "alignments.json").exists()

@@ -1,10 +1,18 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from tiny_translator import SOURCES, TARGETS
 
+from seq2seq.calibrate import Calibration
+from seq2seq.confidence import Quality
 from seq2seq.evaluate import evaluate_set
-from seq2seq.show_evaluation import print_comparisons, print_evaluation, print_results
+from seq2seq.show_evaluation import (
+    print_calibration,
+    print_comparisons,
+    print_evaluation,
+    print_results,
+)
 from seq2seq.translator import Translator
 
 
@@ -91,3 +99,16 @@ def test_the_scores_of_a_run_stand_side_by_side(result, tiny_recipe, tmp_path, c
         speed = found.sentences_per_second
         expected = f"{name} {len(found)} {values} {bleu.low:.2f} to {bleu.high:.2f}"
         assert (expected if speed is None else f"{expected} {speed:,.0f}") in rows
+
+
+@pytest.mark.parametrize("pearson", [0.4, 0.6])
+def test_a_calibration_that_is_worth_nothing_says_so(pearson, capsys):
+    baseline = "of_mean_log_probability"
+    measured = {"pearson": pearson, "spearman": 0.5}
+    measured |= {f"{name}_{baseline}": 0.5 for name in measured}
+    quality = Quality(50.0, {}, [], {}, measured)
+    print_calibration(Calibration(quality, np.arange(10.0), np.arange(10.0) / 10))
+    said = (
+        "The confidence tells less than the mean log-probability alone" in capsys.readouterr().out
+    )
+    assert said == (pearson < 0.5)

@@ -12,9 +12,11 @@ from seq2seq.config import ConfigurationError
 from seq2seq.decoding.beam_search import beam_search
 from seq2seq.decoding.scoring import score_targets
 from seq2seq.decoding.shortlist import Lexicon
+from seq2seq.members import has_twins
 from seq2seq.model_directory import load_model_directory
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.models.products import is_plain
+from seq2seq.source import Source
 from seq2seq.translation import TargetScore
 from seq2seq.translator import WINDOW_BATCHES
 
@@ -446,10 +448,10 @@ def test_auto_precision_needs_fast_hardware_and_a_record(
 ):
     recipe_file = own_directory / "recipe.yaml"
     recipe_file.write_text(recipe_file.read_text().replace("bfloat16: false", "bfloat16: true"))
-    monkeypatch.setattr("seq2seq.translator.is_bfloat16_fast", lambda device: True)
+    monkeypatch.setattr("seq2seq.members.is_bfloat16_fast", lambda device: True)
     assert Translator.load(tiny_directory, device="cpu").precision == "float32"
     assert Translator.load(own_directory, device="cpu").precision == "bfloat16"
-    monkeypatch.setattr("seq2seq.translator.is_bfloat16_fast", lambda device: False)
+    monkeypatch.setattr("seq2seq.members.is_bfloat16_fast", lambda device: False)
     assert Translator.load(own_directory, device="cpu").precision == "float32"
 
 
@@ -480,10 +482,10 @@ def test_the_plain_path_computes_plainly(tiny_directory, monkeypatch):
 
 
 def test_where_there_is_no_int8_the_fastest_stands_in(tiny_directory, monkeypatch):
-    monkeypatch.setattr("seq2seq.translator.is_int8_there", lambda: False)
+    monkeypatch.setattr("seq2seq.members.is_int8_there", lambda: False)
     for is_fast, expected in ((True, "bfloat16"), (False, "float32")):
         monkeypatch.setattr(
-            "seq2seq.translator.is_bfloat16_fast", lambda device, is_fast=is_fast: is_fast
+            "seq2seq.members.is_bfloat16_fast", lambda device, is_fast=is_fast: is_fast
         )
         found = Translator.load(tiny_directory, device="cpu", precision="int8")
         assert found.precision == expected
@@ -553,3 +555,155 @@ def test_threads_are_those_of_torch(tiny_directory):
 def test_the_recipe_of_a_translator_is_the_one_it_was_trained_with(translator, tiny_recipe):
     assert translator.recipe == tiny_recipe
     assert isinstance(translator.recipe, Recipe)
+
+
+def test_details_hold_the_values_of_each_piece(translator):
+    plain = translator.translate(SOURCES, n_best=2)
+    for with_alignment in (True, False):
+        detailed = translator.translate(
+            SOURCES, n_best=2, with_details=True, with_alignment=with_alignment
+        )
+        for before, after in zip(plain, detailed, strict=True):
+            assert after.pieces == before.pieces
+            assert len(after.piece_log_probabilities) == len(after.pieces)
+            assert sum(after.piece_log_probabilities) == pytest.approx(
+                before.log_probability, abs=1e-4
+            )
+            assert len(after.piece_entropies) == len(after.pieces)
+            assert min(after.piece_entropies) >= 0
+            torch.testing.assert_close(after.alignment, before.alignment)
+            first, second = after.alternatives
+            assert first.piece_entropies == after.piece_entropies
+            assert second.piece_entropies is None
+            assert (second.alignment is None) == (not with_alignment)
+
+
+def test_details_are_there_only_if_asked_for(translator):
+    translation = translator.translate(SOURCES[0])
+    assert translation.piece_log_probabilities is translation.piece_entropies is None
+
+
+def test_details_of_blank_and_split_sources_are_joined_like_their_pieces(own_directory):
+    translator = Translator.load(own_directory, device="cpu", precision="float32")
+    translator.longest_source = 8
+    blank, split = translator.translate(["", f"{SOURCES[0]} {SOURCES[4]}"], with_details=True)
+    assert blank.pieces == ["</s>"]
+    assert list(blank.piece_log_probabilities) == pytest.approx([blank.log_probability], abs=1e-5)
+    assert split.pieces.count("</s>") > 1
+    assert len(split.piece_log_probabilities) == len(split.piece_entropies) == len(split.pieces)
+    assert sum(split.piece_log_probabilities) == pytest.approx(split.log_probability, abs=1e-4)
+
+
+def test_a_fixed_context_aligns_nothing(fixed_context):
+    with pytest.raises(ConfigurationError, match="none, so it aligns no words"):
+        fixed_context.align(SOURCES, TARGETS)
+
+
+def test_pairs_are_aligned_as_translations_are(translator):
+    translations = translator.translate(SOURCES, with_details=True)
+    aligned = translator.align(SOURCES, TARGETS)
+    assert [each.links for each in aligned] == [list(each.links) for each in translations]
+    with pytest.raises(ValueError, match="as many sentences as `sources`"):
+        translator.align(SOURCES, TARGETS[1:])
+
+
+def test_details_of_a_fixed_context_have_no_alignment(fixed_context):
+    translation = fixed_context.translate(SOURCES[0], with_details=True)
+    assert translation.alignment is None
+    assert len(translation.piece_entropies) == len(translation.pieces)
+
+
+def test_the_batch_does_not_change_the_details(translator):
+    together = translator.translate(SOURCES, with_details=True)
+    for source, translation in zip(SOURCES, together, strict=True):
+        alone = translator.translate(source, with_details=True)
+        assert alone.piece_log_probabilities == pytest.approx(
+            translation.piece_log_probabilities, abs=1e-5
+        )
+        assert alone.piece_entropies == pytest.approx(translation.piece_entropies, abs=1e-5)
+
+
+class TestTypes:
+    """What is of the wrong type is one sentence."""
+
+    @pytest.mark.parametrize("name", ["terms", "forbidden"])
+    def test_one_text_is_no_list(self, translator, name):
+        message = f"`{name}` must be a list of texts, but is 'dog'; give \\['dog'\\]"
+        with pytest.raises(ConfigurationError, match=message):
+            translator.translate(SOURCES[0], **{name: "dog"})
+        with pytest.raises(ConfigurationError, match=message):
+            list(translator.stream([SOURCES[0]], **{name: "dog"}))
+        with pytest.raises(ConfigurationError, match=message):
+            Source(SOURCES[0], **{name: "dog"})
+
+    def test_lists_are_as_good_as_tuples(self, translator):
+        asked = Source(SOURCES[0], terms=["park"], forbidden=["the"], copied=[])
+        assert asked == Source(SOURCES[0], terms=("park",), forbidden=("the",))
+        assert translator.translate(asked, terms=["cat"]).text == (
+            translator.translate(SOURCES[0], terms=["park", "cat"], forbidden=["the"]).text
+        )
+
+    @pytest.mark.parametrize(
+        ("sentences", "options", "message"),
+        [
+            (None, {}, r"`sentences` must be a text, a `Source` or a list of them, but is None\."),
+            (["a", None], {}, r"sentence 2 must be a text or a `Source`, but is None\."),
+            ("a", {"prefix": ["The", "A"]}, r"`prefix` must be a text, but is \['The', 'A'\]\."),
+            ("a", {"terms": [3]}, r"`terms` must be a list of texts, but is \[3\]\."),
+            ("a", {"terms": 3}, r"`terms` must be a list of texts, but is 3\."),
+            ("a", {"beam_size": "5"}, r"`search\.beam_size` must be a whole number, but is '5'\."),
+        ],
+        ids=["none", "none among others", "prefix", "no texts", "no list", "beam size"],
+    )
+    def test_other_types_are_refused(self, translator, sentences, options, message):
+        with pytest.raises(ConfigurationError, match=f"^{message}"):
+            translator.translate(sentences, **options)
+
+    def test_no_completions_are_refused(self, translator):
+        with pytest.raises(ConfigurationError, match="`n` must be at least 1, but is 0"):
+            translator.complete(SOURCES[0], "a", n=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "other"),
+    [
+        ("temperature", 0.5, {"samples": 2}),
+        ("top_k", 3, {"samples": 2}),
+        ("top_p", 0.5, {"samples": 2}),
+        ("diversity_strength", 1.0, {"diversity_groups": 3}),
+        ("low_confidence", "withhold", {"min_confidence": 0.1}),
+    ],
+)
+def test_what_changes_nothing_is_refused(translator, tiny_recipe, name, value, other, monkeypatch):
+    monkeypatch.setattr(translator, "quality", object())
+    message = f"^`search.{name}` changes nothing without `search.{next(iter(other))}`; give both"
+    with pytest.raises(ConfigurationError, match=message):
+        translator.search_settings(**{name: value})
+    assert getattr(translator.search_settings(**{name: value}, **other), name) == value
+    waiting = dataclasses.replace(tiny_recipe.search, **{name: value})
+    monkeypatch.setattr(translator, "recipe", dataclasses.replace(tiny_recipe, search=waiting))
+    assert translator.search_settings(**{name: value}) == waiting
+
+
+@pytest.mark.parametrize("given", [{"ensemble_weights": [1.0]}, {"ensemble_kind": "arithmetic"}])
+def test_settings_of_no_ensemble_are_refused(tiny_directory, given):
+    (name,) = given
+    with pytest.raises(ConfigurationError, match=f"`{name}` changes nothing without `ensemble`"):
+        Translator.load(tiny_directory, **given)
+
+
+def test_other_weights_of_one_shape_are_no_twins(tiny_directory):
+    ours, other = (load_model_directory(tiny_directory).model for _ in range(2))
+    assert has_twins([ours, other])
+    next(other.parameters()).data.add_(1)
+    assert not has_twins([ours, other])
+
+
+def test_a_model_beside_itself_is_told(tiny_directory, member_directory):
+    settings = {"device": "cpu", "precision": "float32"}
+    for other, said in (
+        (tiny_directory, "2 models (not all different) together, "),
+        (member_directory, "2 models together, "),
+    ):
+        both = Translator.load(tiny_directory, ensemble=[other], **settings)
+        assert both.describe(both.search_settings()).startswith(said)

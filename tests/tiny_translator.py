@@ -1,5 +1,6 @@
 """A translator small enough to learn a dozen sentences by heart in about a second."""
 
+import dataclasses
 import os
 import shutil
 from pathlib import Path
@@ -54,6 +55,30 @@ def tiny_directory(
     """A model directory that all tests share and none may change."""
     path = tmp_path_factory.mktemp("models") / "tiny"
     train_tiny(tiny_recipe, known_pairs, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def reverse_directory(
+    tiny_recipe: Recipe, known_pairs: Pairs, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A model directory of the other direction, which none may change either."""
+    path = tmp_path_factory.mktemp("models") / "reverse"
+    recipe = dataclasses.replace(
+        tiny_recipe, name="reverse", source_language="en", target_language="de"
+    )
+    train_tiny(recipe, Pairs(known_pairs.targets, known_pairs.sources), path, num_steps=40)
+    return path
+
+
+@pytest.fixture(scope="session")
+def member_directory(
+    tiny_recipe: Recipe, known_pairs: Pairs, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Another network for the same vocabulary, with a fixed context and other cells."""
+    path = tmp_path_factory.mktemp("models") / "member"
+    model = dataclasses.replace(tiny_recipe.model, cell="lstm", attention="none", hidden_size=32)
+    train_tiny(dataclasses.replace(tiny_recipe, name="member", model=model), known_pairs, path, 40)
     return path
 
 

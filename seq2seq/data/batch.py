@@ -25,18 +25,24 @@ class Batch:
     """Real target pieces, `</s>` included: what a loss is divided by."""
     sentence_indices: tuple[int, ...]
     """Where the sentences stand in their corpus."""
+    guide: Tensor | None = None
+    """Where attention ought to look, [batch, target_length, source_length] in float32, if that is
+    known: each target piece at the source pieces that it is linked with, all alike; rows of those
+    without a link are 0."""
 
     def __len__(self) -> int:
         return len(self.source_ids)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         """The same batch with its tensors on `device`."""
+        guide = self.guide
         return replace(
             self,
             source_ids=self.source_ids.to(device, non_blocking=non_blocking),
             source_lengths=self.source_lengths.to(device, non_blocking=non_blocking),
             target_input_ids=self.target_input_ids.to(device, non_blocking=non_blocking),
             target_output_ids=self.target_output_ids.to(device, non_blocking=non_blocking),
+            guide=None if guide is None else guide.to(device, non_blocking=non_blocking),
         )
 
 
@@ -44,6 +50,8 @@ def make_batch(
     source_ids: Sequence[Ids],
     target_ids: Sequence[Ids],
     sentence_indices: Sequence[int] | None = None,
+    *,
+    links: Sequence[np.ndarray] | None = None,
 ) -> Batch:
     """Pads sentence pairs into one batch.
 
@@ -51,6 +59,7 @@ def make_batch(
         source_ids: Ids of each source without special symbols; may be empty, as `</s>` is added.
         target_ids: Ids of each target without special symbols.
         sentence_indices: Where the sentences stand in their corpus; 0, 1, 2, ... if not given.
+        links: Source and target pieces of each pair that translate each other, [links, 2] or flat.
 
     Raises:
         ValueError: If there is no sentence, or not as many sources as targets.
@@ -76,7 +85,19 @@ def make_batch(
         target_output_ids=targets,
         num_target_pieces=int(target_lengths.sum()),
         sentence_indices=tuple(int(index) for index in sentence_indices),
+        guide=None if links is None else _guide(links, targets.shape[1], sources.shape[1]),
     )
+
+
+def _guide(links: Sequence[np.ndarray], target_length: int, source_length: int) -> Tensor:
+    """See `Batch.guide`."""
+    guide = torch.zeros(len(links), target_length, source_length)
+    joined = torch.from_numpy(np.concatenate([each.ravel() for each in links])).long().view(-1, 2)
+    rows = torch.arange(len(links)).repeat_interleave(
+        torch.tensor([each.size // 2 for each in links])
+    )
+    guide[rows, joined[:, 1], joined[:, 0]] = 1.0
+    return guide / guide.sum(dim=2, keepdim=True).clamp_min(1.0)
 
 
 def _pad(sentences: Sequence[Ids]) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,8 @@ class Pairs:
 
     sources: Sequence[str]
     targets: Sequence[str]
+    alignments: Sequence[str] | None = None
+    """Of training pairs, if they are known: as `alignments.with_alignments` writes them."""
 
     def __post_init__(self) -> None:
         if len(self.sources) != len(self.targets):
@@ -29,9 +31,8 @@ class Pairs:
     def select(self, indices: Iterable[int]) -> "Pairs":
         """The pairs at `indices`, in their order."""
         indices = list(indices)
-        return Pairs(
-            [self.sources[index] for index in indices], [self.targets[index] for index in indices]
-        )
+        columns = (self.sources, self.targets, self.alignments)
+        return Pairs(*([c[index] for index in indices] for c in columns if c is not None))
 
 
 @dataclass(frozen=True)

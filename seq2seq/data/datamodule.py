@@ -161,9 +161,10 @@ class TranslationDataModule(lightning.LightningDataModule):
         Files that are open already stay so, wherever they are moved.
         """
         self.cache_dir = cache_dir
-        for side in (self.corpus.train.sources, self.corpus.train.targets):
-            if isinstance(side, StoredSentences):
-                side.move(cache_dir)
+        train = self.corpus.train
+        for column in (train.sources, train.targets, train.alignments):
+            if isinstance(column, StoredSentences):
+                column.move(cache_dir)
         for encoded in self._encode():
             encoded.path = cache_dir / encoded.path.name
 

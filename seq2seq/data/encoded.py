@@ -15,9 +15,16 @@ import sentencepiece
 
 from seq2seq.data.batch import Batch, make_batch
 from seq2seq.data.corpus import Pairs
-from seq2seq.data.encoding import COLUMNS, IDS_FILE, SIDES, write_ids
+from seq2seq.data.encoding import (
+    COLUMNS,
+    IDS_FILE,
+    LINKS,
+    SIDES,
+    chunks_of,
+    find_links,
+    write_ids,
+)
 from seq2seq.data.stored import PackedText, checksum, read_column
-from seq2seq.data.tables import in_chunks
 from seq2seq.data.tokenizer import Tokenizers
 
 
@@ -40,6 +47,8 @@ class EncodedPairs:
         that was encoded; all [pairs]. And where those stand that were too long."""
         table = pa.ipc.open_file(pa.memory_map(str(path / IDS_FILE))).read_all()
         self._source, self._target = (_Column(table.column(side)) for side in SIDES)
+        is_aligned = LINKS in table.column_names
+        self._links = _Column(table.column(LINKS)) if is_aligned else None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return EncodedPairs, (self.path,)
@@ -53,19 +62,24 @@ class EncodedPairs:
 
     @functools.cached_property
     def checksum(self) -> int:
-        """Of the ids of all pairs in their order, whatever wrote their file."""
+        """Of the ids of all pairs and their links in their order, whatever wrote their file."""
         total = 0
         for lengths, side in (
             (self.source_lengths, self._source),
             (self.target_lengths, self._target),
         ):
             total = side.checksum(zlib.crc32(lengths.data, total))
+        if self._links is not None:
+            total = self._links.checksum(zlib.crc32(self._links.lengths().data, total))
         return total
 
     def batch(self, indices: Sequence[int] | np.ndarray) -> Batch:
         """The pairs at `indices` side by side."""
         return make_batch(
-            self._source.sentences(indices), self._target.sentences(indices), list(indices)
+            self._source.sentences(indices),
+            self._target.sentences(indices),
+            list(indices),
+            links=None if self._links is None else self._links.sentences(indices),
         )
 
 
@@ -98,15 +112,15 @@ class SampledPairs:
         rows = self._rows[indices].tolist()
         source_seed, target_seed = np.random.default_rng(place).integers(2**31, size=2).tolist()
         tokenizers, pairs = self._tokenizers, self._pairs
-        return make_batch(
-            tokenizers.source.sample_batch(
-                [pairs.sources[row] for row in rows], self._sampling, seed=source_seed
-            ),
-            tokenizers.target.sample_batch(
-                [pairs.targets[row] for row in rows], self._sampling, seed=target_seed
-            ),
-            list(indices),
-        )
+        sources = [pairs.sources[row] for row in rows]
+        targets = [pairs.targets[row] for row in rows]
+        source_ids = tokenizers.source.sample_batch(sources, self._sampling, seed=source_seed)
+        target_ids = tokenizers.target.sample_batch(targets, self._sampling, seed=target_seed)
+        links = None
+        if pairs.alignments is not None:
+            alignments = [pairs.alignments[row] for row in rows]
+            links = find_links(tokenizers, alignments, (sources, targets), (source_ids, target_ids))
+        return make_batch(source_ids, target_ids, list(indices), links=links)
 
 
 def encode_corpus(
@@ -156,6 +170,9 @@ class _Column:
         self._offsets = [chunk.offsets.to_numpy(zero_copy_only=True) for chunk in chunks]
         self._starts = np.cumsum([0, *map(len, chunks)])  # [chunks + 1], sentences before each
 
+    def lengths(self) -> np.ndarray:
+        return np.concatenate([np.zeros(0, np.int32), *map(np.diff, self._offsets)])
+
     def checksum(self, total: int) -> int:
         for values in self._values:
             total = zlib.crc32(values.data, total)
@@ -178,9 +195,10 @@ def _fingerprint(pairs: Pairs, tokenizers: Tokenizers, max_length: int | None) -
     digest.update(json.dumps(settings).encode())
     for tokenizer in (tokenizers.source, tokenizers.target):
         digest.update(hashlib.sha256(tokenizer.to_bytes()).digest())
-    for chunk in in_chunks(zip(pairs.sources, pairs.targets, strict=True)):
-        for side in (chunk.sources, chunk.targets):
-            text = PackedText.of(side)
+    for chunk in chunks_of(pairs):
+        columns = (chunk.sources, chunk.targets, chunk.alignments)
+        for column in (column for column in columns if column is not None):
+            text = PackedText.of(column)
             digest.update(text.offsets.tobytes())
             digest.update(text.data)
     return digest.hexdigest()[:32]

@@ -1,14 +1,15 @@
 """Turns text into ids on all cores and writes them as they come. Knows nothing of batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from seq2seq.data.alignments import links_of_pieces, places_of_pieces
 from seq2seq.data.corpus import Pairs
 from seq2seq.data.parallel import in_order
 from seq2seq.data.progress import progress_bar
@@ -18,6 +19,7 @@ from seq2seq.data.tokenizer import Tokenizers
 
 IDS_FILE = "ids.arrow"
 SIDES = ("source_ids", "target_ids")  # columns of that file
+LINKS = "links"  # a third column, where alignments are known: source piece, target piece, ...
 COLUMNS = ("source_lengths", "target_lengths", "rows", "too_long")  # files of int32 beside it
 
 
@@ -39,7 +41,8 @@ def write_ids(
     import pyarrow as pa  # type: ignore[import-untyped]
 
     work = EncodingWork(tokenizers, np.iinfo(np.int32).max if max_length is None else max_length)
-    schema = pa.schema([(side, pa.list_(pa.int32())) for side in SIDES])
+    lists = SIDES if pairs.alignments is None else (*SIDES, LINKS)
+    schema = pa.schema([(name, pa.list_(pa.int32())) for name in lists])
     num_done = 0
     with (
         ExitStack() as files,
@@ -50,10 +53,11 @@ def write_ids(
             name: files.enter_context(ColumnFile(folder / name, np.dtype(np.int32)))
             for name in COLUMNS
         }
-        for chunk in in_order(work, in_chunks(_each(pairs)), processes):
+        for chunk in in_order(work, chunks_of(pairs), processes):
             arrays = [
-                pa.ListArray.from_arrays(pa.array(side.offsets), pa.array(side.values))
-                for side in (chunk.source, chunk.target)
+                pa.ListArray.from_arrays(pa.array(part.offsets), pa.array(part.values))
+                for part in (chunk.source, chunk.target, chunk.links)
+                if part is not None
             ]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
             columns["source_lengths"].append(np.diff(chunk.source.offsets))
@@ -79,11 +83,14 @@ class EncodingWork:
         lengths = [max(map(len, pair)) for pair in zip(sources, targets, strict=True)]
         is_kept = np.array(lengths) <= self.longest
         kept = np.flatnonzero(is_kept).tolist()
-        return EncodedChunk(
-            IdLists.of([sources[row] for row in kept]),
-            IdLists.of([targets[row] for row in kept]),
-            is_kept,
-        )
+        ids = [sources[row] for row in kept], [targets[row] for row in kept]
+        links = None
+        if chunk.alignments is not None:
+            texts = [chunk.sources[row] for row in kept], [chunk.targets[row] for row in kept]
+            alignments = [chunk.alignments[row] for row in kept]
+            found = find_links(self.tokenizers, alignments, texts, ids)
+            links = IdLists.of([each.ravel().tolist() for each in found])
+        return EncodedChunk(IdLists.of(ids[0]), IdLists.of(ids[1]), is_kept, links)
 
 
 class IdLists(NamedTuple):
@@ -107,7 +114,35 @@ class EncodedChunk(NamedTuple):
     target: IdLists
     is_kept: np.ndarray
     """False for pairs that are too long [pairs]."""
+    links: IdLists | None = None
+    """Pieces that are linked: source, target, source, target ..."""
 
 
-def _each(pairs: Pairs) -> Iterator[tuple[str, str]]:
-    return zip(pairs.sources, pairs.targets, strict=True)
+def find_links(
+    tokenizers: Tokenizers,
+    alignments: Sequence[str],
+    texts: tuple[Sequence[str], Sequence[str]],
+    ids: tuple[Sequence[Sequence[int]], Sequence[Sequence[int]]],
+) -> list[np.ndarray]:
+    """The pieces that the alignments of pairs link, for each pair [links, 2].
+
+    Args:
+        texts: Sources and targets.
+        ids: Their pieces.
+    """
+    sources, targets = (
+        [places_of_pieces(tokenizer, *each) for each in zip(sentences, own, strict=True)]
+        for tokenizer, sentences, own in zip(
+            (tokenizers.source, tokenizers.target), texts, ids, strict=True
+        )
+    )
+    return list(map(links_of_pieces, alignments, sources, targets))
+
+
+def chunks_of(pairs: Pairs) -> Iterator[Chunk]:
+    """All pairs, chunk by chunk."""
+    alignments = iter(pairs.alignments or [])
+    for chunk in in_chunks(zip(pairs.sources, pairs.targets, strict=True)):
+        if pairs.alignments is not None:
+            chunk = chunk._replace(alignments=list(islice(alignments, len(chunk.sources))))
+        yield chunk

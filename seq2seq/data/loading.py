@@ -110,6 +110,7 @@ class _Set:
             self.rows,
             replace(self.report, kept_parts=counts),
             {name: part for name, part in self.parts.items() if part},
+            self.prepared.is_aligned,
         )
 
 
@@ -122,13 +123,12 @@ def _fingerprint(recipe: Recipe) -> str:
 
 def _prepare(raw: RawSets, recipe: Recipe, folder: Path, numbers: Path) -> dict[str, _Set]:
     languages = (recipe.source_language, recipe.target_language)
-    spaces = recipe.corpus.remove_spaces
-    without_spaces = (spaces in ("source", "both"), spaces in ("target", "both"))
     filters = dict(active_filters(recipe.corpus.filters))
     processes = count_processes(recipe.training.threads)
     sets = {}
     for name, one in raw.sets.items():
-        work = ChunkWork(without_spaces, filters if name == "train" else {}, languages)
+        own_filters = filters if name == "train" else {}
+        work = ChunkWork(recipe.corpus.spaces_removed, own_filters, languages)
         sets[name] = _prepare_set(one, name, folder, numbers, work, processes)
     if not raw.are_apart:
         sets["train"] = _without_overlap(sets["train"], [sets[n] for n in sets if n != "train"])
@@ -153,6 +153,7 @@ def _prepare_set(
             numbers,
             work,
             num_parts=num_parts,
+            is_aligned=raw.is_aligned,
             processes=processes,
             show=show,
         )

@@ -39,7 +39,7 @@ class ChunkWork:
 
     def __call__(self, numbered: tuple[int, Chunk]) -> "PreparedChunk":
         """Cleans the pairs, drops blank ones and finds out what decides on the others."""
-        part, (raw_sources, raw_targets, share) = numbered
+        part, (raw_sources, raw_targets, share, alignments) = numbered
         source_unspaced, target_unspaced = self.without_spaces
         sources = [clean_sentence(s, without_spaces=source_unspaced) for s in raw_sources]
         targets = [clean_sentence(t, without_spaces=target_unspaced) for t in raw_targets]
@@ -56,6 +56,7 @@ class ChunkWork:
             share=share,
             sources=PackedText.of(sources),
             targets=PackedText.of(targets),
+            alignments=PackedText.of([alignments[row] for row in kept]) if alignments else None,
             numbers=PairNumbers.of(sources, targets),
             masks={
                 name: np.array(one.keep(sources, targets, setting, self.languages), bool)
@@ -79,6 +80,7 @@ class PreparedChunk(NamedTuple):
     share: float | None
     sources: PackedText
     targets: PackedText
+    alignments: PackedText | None
     numbers: PairNumbers
     masks: dict[str, np.ndarray]
     """For each filter that reads text, True for the pairs that it keeps [kept]."""
@@ -99,6 +101,8 @@ class PreparedSet:
     numbers: PairNumbers
     masks: dict[str, np.ndarray]
     """For each filter that reads text, True for the pairs that it keeps [kept]."""
+    is_aligned: bool = False
+    """The file has alignments, too."""
     num_read: int = 0
     num_changed: int = 0
     read_parts: list[int] = field(default_factory=list)
@@ -127,6 +131,7 @@ def prepare_set(
     work: ChunkWork,
     *,
     num_parts: int,
+    is_aligned: bool,
     processes: int,
     show: Callable[[int, float | None], None],
 ) -> PreparedSet:
@@ -136,12 +141,12 @@ def prepare_set(
         numbers: Folder for what is known of the pairs; it has to stay as long as that is read.
         show: Is told the pairs read so far, and the share of the part that they stand in.
     """
-    prepared = PreparedSet(path, PairNumbers.of([], []), {})
+    prepared = PreparedSet(path, PairNumbers.of([], []), {}, is_aligned)
     prepared.read_parts, prepared.kept_parts = [0] * num_parts, [0] * num_parts
-    with PairWriter(path) as writer, ExitStack() as files:
+    with PairWriter(path, is_aligned=is_aligned) as writer, ExitStack() as files:
         columns: dict[str, ColumnFile] = {}
         for chunk in in_order(work, chunks, processes):
-            writer.append(chunk.sources, chunk.targets)
+            writer.append(chunk.sources, chunk.targets, chunk.alignments)
             for name, column in {**chunk.numbers._asdict(), **chunk.masks}.items():
                 if name not in columns:
                     file = ColumnFile(numbers / f"{path.stem}.{name}", column.dtype)

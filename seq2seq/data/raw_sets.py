@@ -4,16 +4,21 @@ Nothing is read before it is asked for, and nothing is kept.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from seq2seq.config import ConfigurationError, CorpusConfig, Recipe
+from seq2seq.data.alignments import with_alignments
 from seq2seq.data.hub import open_hub
 from seq2seq.data.readers import find_files, is_table, read_entry
 from seq2seq.data.slices import part_names
 from seq2seq.data.tables import READERS, Chunk, Columns, in_chunks
+from seq2seq.data.text_files import TextFile
+from seq2seq.languages import is_unspaced
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,8 @@ class RawSet:
     """Names of its parts; empty if there is only one."""
     note: str = ""
     """As in the report."""
+    is_aligned: bool = False
+    """Its pairs come with alignments."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,8 @@ def open_raw_sets(recipe: Recipe) -> Iterator[RawSets]:
                 )
             yield RawSets(sets, identity=found.commit, revision=found.commit)
     else:
-        yield _open_phrasebook(languages, config.max_pairs)
+        is_aligned = recipe.training.guided_attention > 0
+        yield _open_phrasebook(languages, config.max_pairs, is_aligned)
 
 
 def _open_files(config: CorpusConfig, languages: tuple[str, str], columns: Columns) -> RawSets:
@@ -83,12 +91,42 @@ def _open_files(config: CorpusConfig, languages: tuple[str, str], columns: Colum
     for name, entries in given_sets.items():
         setting = f"corpus.{name}"
         files += [path for e in entries for path in find_files(e, languages, field=setting)]
-        chunks = _of_parts(read_entry(e, languages, columns, field=setting) for e in entries)
+        alignments = _alignment_files(config) if name == "train" else []
+        files += alignments
+        aligners = [_aligner(path, config, languages) for path in alignments]
+        chunks = _of_parts(
+            read_entry(entry, languages, columns, field=setting, align=align)
+            for entry, align in zip(entries, aligners or [iter] * len(entries), strict=True)
+        )
         if name == "train" and config.max_pairs is not None:
             chunks = _first(chunks, config.max_pairs)
         parts = part_names(entries) if len(entries) > 1 else []
-        sets[name] = RawSet(chunks, f"`{setting}` ({getattr(config, name)})", parts)
+        where = f"`{setting}` ({getattr(config, name)})"
+        sets[name] = RawSet(chunks, where, parts, is_aligned=bool(alignments))
     return RawSets(sets, identity=_stamps(files))
+
+
+def _alignment_files(config: CorpusConfig) -> list[Path]:
+    """The files of the alignments of the training pairs, one for each entry, or none."""
+    given = config.alignments or []
+    return [Path(path) for path in ([given] if isinstance(given, str) else given)]
+
+
+def _aligner(
+    path: Path, config: CorpusConfig, languages: tuple[str, str]
+) -> Callable[[Iterator[Chunk]], Iterator[Chunk]]:
+    """What adds the alignments of a file to the pairs of an entry."""
+    without_spaces = config.spaces_removed
+    return partial(
+        with_alignments,
+        lines=TextFile(path),
+        # Spaces that will be removed have separated words for whoever has aligned them.
+        by_characters=(
+            is_unspaced(languages[0]) and not without_spaces[0],
+            is_unspaced(languages[1]) and not without_spaces[1],
+        ),
+        where=str(path),
+    )
 
 
 def _refuse_columns_of_texts(config: CorpusConfig, entries: Sequence[str]) -> None:
@@ -100,7 +138,7 @@ def _refuse_columns_of_texts(config: CorpusConfig, entries: Sequence[str]) -> No
             )
 
 
-def _open_phrasebook(languages: tuple[str, str], most: int | None) -> RawSets:
+def _open_phrasebook(languages: tuple[str, str], most: int | None, is_aligned: bool) -> RawSets:
     from seq2seq.data.phrasebook.corpus import load_phrasebook
 
     if set(languages) != {"ko", "en"}:
@@ -114,8 +152,18 @@ def _open_phrasebook(languages: tuple[str, str], most: int | None) -> RawSets:
         pairs = pairs[:most] if name == "train" else pairs
         sides = {"ko": [pair.korean for pair in pairs], "en": [pair.english for pair in pairs]}
         chunks = in_chunks(zip(*(sides[language] for language in languages), strict=True))
-        sets[name] = RawSet(_of_part(0, chunks), f"The phrasebook's {name}")
+        where, guides = f"The phrasebook's {name}", name == "train" and is_aligned
+        if guides:
+            lines = (_pharaoh(pair.possible, swap=languages[0] == "en") for pair in pairs)
+            words = (False, False)
+            chunks = with_alignments(chunks, lines, by_characters=words, where=where)
+        sets[name] = RawSet(_of_part(0, chunks), where, is_aligned=guides)
     return RawSets(sets, are_apart=True)  # by design
+
+
+def _pharaoh(links: Iterable[tuple[int, int]], *, swap: bool) -> str:
+    """Links as a line of an alignment file, the second word first if they are to be swapped."""
+    return " ".join(f"{b}-{a}" if swap else f"{a}-{b}" for a, b in links)
 
 
 def _of_part(number: int, chunks: Iterator[Chunk]) -> Iterator[tuple[int, Chunk]]:
@@ -130,10 +178,10 @@ def _of_parts(parts: Iterable[Iterator[Chunk]]) -> Iterator[tuple[int, Chunk]]:
 
 def _first(chunks: Iterator[tuple[int, Chunk]], most: int) -> Iterator[tuple[int, Chunk]]:
     """The first pairs; the others are read, too, since they may show that files do not match."""
-    for part, (sources, targets, share) in chunks:
+    for part, chunk in chunks:
         if most > 0:
-            yield part, Chunk(sources[:most], targets[:most], share)
-        most -= len(sources)
+            yield part, chunk.part(slice(most))
+        most -= len(chunk.sources)
 
 
 def _stamps(files: Iterable[os.PathLike[str]]) -> list[Any] | None:

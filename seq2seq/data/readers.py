@@ -7,7 +7,7 @@ stays pair number k. Nothing is kept either: pairs come in chunks.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from seq2seq.config import ConfigurationError, shown
@@ -17,7 +17,12 @@ from seq2seq.data.text_files import TextFile
 
 
 def read_entry(
-    entry: str, languages: tuple[str, str], columns: Columns, *, field: str
+    entry: str,
+    languages: tuple[str, str],
+    columns: Columns,
+    *,
+    field: str,
+    align: Callable[[Iterator[Chunk]], Iterator[Chunk]] = iter,
 ) -> Iterator[Chunk]:
     """The sources and targets of an entry, as they stand in its files.
 
@@ -26,6 +31,7 @@ def read_entry(
         languages: Suffixes of the text files.
         columns: Columns of a table.
         field: The setting of the entry, for error messages.
+        align: Adds alignments to the pairs of the files.
 
     Raises:
         ConfigurationError: If a file, column or slice is missing, unreadable or does not match.
@@ -35,8 +41,9 @@ def read_entry(
 
     def whole() -> Iterator[Chunk]:
         if suffix := table_suffix(path):
-            return _refuse_header(READERS[suffix](files[0], columns), path, languages, columns)
-        return _aligned(*map(TextFile, files))
+            table = READERS[suffix](files[0], columns)
+            return align(_refuse_header(table, path, languages, columns))
+        return align(_aligned(*map(TextFile, files)))
 
     if selection is None:
         yield from whole()
@@ -119,11 +126,11 @@ def _aligned(source: TextFile, target: TextFile) -> Iterator[Chunk]:
 def _between(chunks: Iterator[Chunk], start: int, stop: int) -> Iterator[Chunk]:
     """The pairs from number `start` to `stop`, the latter not included."""
     number = 0
-    for sources, targets, share in chunks:
-        part = slice(max(start - number, 0), max(stop - number, 0))
-        number += len(sources)
-        if sources[part]:
-            yield Chunk(sources[part], targets[part], share)
+    for chunk in chunks:
+        part = chunk.part(slice(max(start - number, 0), max(stop - number, 0)))
+        number += len(chunk.sources)
+        if part.sources:
+            yield part
         if number >= stop:
             return
 

@@ -1,9 +1,10 @@
 """Splits and joins text at the ends of sentences, and counts words, as languages write them."""
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 
-from seq2seq.languages import base_language, is_unspaced
+from seq2seq.languages import base_language, is_unspaced, is_word_character
 
 
 def split_sentences(text: str, language: str) -> list[str]:
@@ -25,6 +26,24 @@ def split_sentences(text: str, language: str) -> list[str]:
         sentences.append(text[start:end])
         start = end
     return [*sentences, text[start:]]
+
+
+def split_paragraph(text: str, language: str) -> list[str]:
+    """The sentences of a paragraph, each with the spaces after it; joined they are the text.
+
+    The library sentencex knows the marks and abbreviations of some 300 languages. What it parts
+    without a space where the language has spaces, as after a quotation in Korean, stays together.
+    """
+    from sentencex import segment  # only documents and subtitles need it
+
+    begins: list[int] = []
+    end = 0
+    # The library breaks down at some spaces that are more than a byte long.
+    for size in map(len, segment(base_language(language), _SPACE.sub(" ", text))):
+        begin, end = end, end + size
+        if not begin or not _goes_on(text, begin, language):
+            begins.append(begin)
+    return [text[begin:end] for begin, end in itertools.pairwise([*begins, len(text)])]
 
 
 def count_sentences(texts: Sequence[str], language: str) -> list[int]:
@@ -64,6 +83,27 @@ def count_words(text: str, language: str) -> int:
     return sum(map(len, words)) if is_unspaced(language) else len(words)
 
 
+def find_phrase(phrase: str, text: str, *, whole_words: bool) -> list[int]:
+    """The places of a phrase in a text; they do not overlap.
+
+    Args:
+        whole_words: Where the phrase begins or ends with a letter, no other letter may stand beside
+            it.
+    """
+    places, place = [], text.find(phrase)
+    while place >= 0:
+        end = place + len(phrase)
+        beside = text[max(place - 1, 0) : place] + phrase[0], phrase[-1] + text[end : end + 1]
+        if whole_words and any(
+            len(pair) == 2 and all(map(is_word_character, pair)) for pair in beside
+        ):
+            place = text.find(phrase, place + 1)
+            continue
+        places.append(place)
+        place = text.find(phrase, end)
+    return places
+
+
 # Of several languages together: where one has the word of another's abbreviation, two sentences
 # stay one, which does less harm than one that is torn.
 _ABBREVIATION = re.compile(
@@ -96,8 +136,18 @@ _END = re.compile(
     rf"|(?<![.?!…])(?:(?P<stop>\.)(?![.?!…])|[.?!…]++){_CLOSING}*+(?=\s))\s*+"
 )
 _WORD_BEFORE = re.compile(r"[^\W_]+$")
+_QUOTED, _VERB_OF_QUOTATION = re.compile(_CLOSING), re.compile(_AFTER_QUOTATION)
 _CLAUSE = re.compile(r".*?(?:[、，；：]|[,;:](?=\s))\s*|.+", re.DOTALL)
 _WORD = re.compile(r"\s*\S+\s*")
+_SPACE = re.compile(r"\s")
+
+
+def _goes_on(text: str, place: int, language: str) -> bool:
+    """Whether a sentence does not end at a place, whatever mark stands before it."""
+    if is_unspaced(language):
+        is_quoted = _QUOTED.match(text, place - 1) is not None
+        return is_quoted and _VERB_OF_QUOTATION.match(text, place) is not None
+    return not text[place - 1].isspace()
 
 
 def _is_end(text: str, start: int, match: re.Match[str], language: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 
 SIDES = ("source", "target")
+ALIGNMENT = "alignment"  # a third column, where alignments are known
 
 
 class PackedText(NamedTuple):
@@ -28,11 +29,12 @@ class PackedText(NamedTuple):
 class PairWriter:
     """Writes pairs to a file, chunk by chunk; a context manager that closes it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_aligned: bool = False) -> None:
         import pyarrow as pa  # type: ignore[import-untyped]
 
         self._pa = pa
-        self._schema = pa.schema([(side, pa.large_string()) for side in SIDES])
+        columns = (*SIDES, ALIGNMENT) if is_aligned else SIDES
+        self._schema = pa.schema([(column, pa.large_string()) for column in columns])
         self._writer = pa.ipc.new_file(str(path), self._schema)
 
     def __enter__(self) -> "PairWriter":
@@ -41,14 +43,17 @@ class PairWriter:
     def __exit__(self, *_: object) -> None:
         self._writer.close()
 
-    def append(self, sources: PackedText, targets: PackedText) -> None:
+    def append(
+        self, sources: PackedText, targets: PackedText, alignments: PackedText | None = None
+    ) -> None:
         """Writes pairs."""
         pa = self._pa
         columns = [
             pa.LargeStringArray.from_buffers(
                 len(text.offsets) - 1, pa.py_buffer(text.offsets), pa.py_buffer(text.data)
             )
-            for text in (sources, targets)
+            for text in (sources, targets, alignments)
+            if text is not None
         ]
         self._writer.write_batch(pa.record_batch(columns, schema=self._schema))
 
@@ -88,7 +93,7 @@ class StoredSentences(Sequence[str]):
 
     Args:
         path: A file of `PairWriter`.
-        side: source or target.
+        side: source, target or alignment.
         rows_path: A file of numpy with the places of the sentences in the first file, ascending
             [sentences].
     """

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from seq2seq.data.corpus import Corpus, CorpusReport, Pairs
-from seq2seq.data.stored import SIDES, StoredSentences, checksum
+from seq2seq.data.stored import ALIGNMENT, SIDES, StoredSentences, checksum
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class StoredSet:
     report: CorpusReport
     parts: dict[str, range]
     """Where the pairs of each part stand in the set."""
+    is_aligned: bool = False
+    """The file has alignments, too."""
 
 
 def write_corpus(
@@ -43,6 +45,7 @@ def write_corpus(
                 "text": one.text,
                 "report": one.report.to_plain(),
                 "parts": {part: [rows.start, rows.stop] for part, rows in one.parts.items()},
+                "is_aligned": one.is_aligned,
             }
             for name, one in sets.items()
         },
@@ -74,7 +77,8 @@ def open_corpus(folder: Path) -> Corpus:
     reports, pairs, parts = {}, {}, {}
     for name, one in summary["sets"].items():
         reports[name] = CorpusReport.from_plain(one["report"])
-        sides = (StoredSentences(folder / one["text"], s, folder / f"{name}.npy") for s in SIDES)
+        columns = (*SIDES, ALIGNMENT) if name == "train" and one["is_aligned"] else SIDES
+        sides = (StoredSentences(folder / one["text"], c, folder / f"{name}.npy") for c in columns)
         pairs[name] = Pairs(*(side if name == "train" else list(side) for side in sides))
         if one["parts"] and name in ("train", "test"):
             parts[name] = {part: range(*ends) for part, ends in one["parts"].items()}

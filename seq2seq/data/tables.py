@@ -43,6 +43,13 @@ class Chunk(NamedTuple):
     targets: list[str]
     share: float | None = None
     """How much of the file has been read after them, from 0 to 1, if that is known."""
+    alignments: list[str] | None = None
+    """What is known of their words; see `alignments.with_alignments`."""
+
+    def part(self, rows: slice) -> "Chunk":
+        """Some of the pairs."""
+        alignments = None if self.alignments is None else self.alignments[rows]
+        return Chunk(self.sources[rows], self.targets[rows], self.share, alignments)
 
 
 Pair = tuple[str, str]

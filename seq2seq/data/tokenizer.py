@@ -103,7 +103,7 @@ class Tokenizer:
             raise ConfigurationError(
                 f"`{field}.byte_fallback` must be true where `{field}.kind` is 'byte'."
             )
-        prepared = [text for text in map(_prepare, sentences) if text.strip()]
+        prepared = [text for text in map(prepare, sentences) if text.strip()]
         if not prepared:
             raise ConfigurationError(f"`{field}` needs text to learn from, but there is none.")
         if config.kind == "byte":
@@ -184,11 +184,11 @@ class Tokenizer:
 
     def encode(self, sentence: str) -> list[int]:
         """Ids of the sentence, without `<s>` and `</s>`."""
-        return self._processor.encode(_prepare(sentence))
+        return self._processor.encode(prepare(sentence))
 
     def encode_batch(self, sentences: Sequence[str]) -> list[list[int]]:
         """Ids of each sentence, faster than one by one."""
-        return self._processor.encode([_prepare(sentence) for sentence in sentences])
+        return self._processor.encode([prepare(sentence) for sentence in sentences])
 
     def sample_batch(
         self, sentences: Sequence[str], sampling: float, *, seed: int
@@ -203,7 +203,7 @@ class Tokenizer:
         # each call with a list: one thread, so that its sentences always come in the same order.
         sentencepiece.set_random_generator_seed(seed)
         return self._processor.encode(
-            [_prepare(sentence) for sentence in sentences],
+            [prepare(sentence) for sentence in sentences],
             enable_sampling=True,
             nbest_size=-1,  # from all segmentations, not from some best ones
             alpha=sampling,
@@ -230,6 +230,24 @@ class Tokenizer:
             ValueError: If an id is outside the vocabulary.
         """
         return self._processor.id_to_piece(self._checked(ids))
+
+    def spellings(self) -> list[str | int | None]:
+        """What each id adds to a text: characters, or the number of a byte; None for nothing.
+
+        A text begins with a space that `decode` takes away.
+        """
+        spelt: list[str | int | None] = []
+        for id_ in range(self.vocabulary_size):
+            piece = self._processor.id_to_piece(id_)
+            if id_ in _SILENT_IDS:
+                spelt.append(None)
+            elif id_ == UNKNOWN_ID:
+                spelt.append("\u2047")
+            elif not self._processor.is_byte(id_):
+                spelt.append(piece.replace(_SPACE_MARK, " "))
+            else:
+                spelt.append(int(piece[3:-1], 16))
+        return spelt
 
     def _checked(self, ids: Sequence[int]) -> list[int]:
         plain = [int(token_id) for token_id in ids]
@@ -292,9 +310,9 @@ _SPECIAL = 4
 _SPECIAL_AND_BYTES = _SPECIAL + 256  # pieces that stand in every vocabulary with byte pieces
 _SILENT_IDS = frozenset((PAD_ID, BOS_ID, EOS_ID))
 _SPACE_MARK = "\u2581"  # SentencePiece writes it for a space and would read it as one
-_ESCAPE = "\ue000"  # of the private use area: rare, and unchanged by NFC
-_TO_ESCAPE = re.compile(f"[{_SPACE_MARK}{_ESCAPE}]")
-_UNESCAPE = {f"{_ESCAPE}\ue001": _SPACE_MARK, f"{_ESCAPE}\ue002": _ESCAPE}
+ESCAPE = "\ue000"  # of the private use area: rare, and unchanged by NFC
+_TO_ESCAPE = re.compile(f"[{_SPACE_MARK}{ESCAPE}]")
+_UNESCAPE = {f"{ESCAPE}\ue001": _SPACE_MARK, f"{ESCAPE}\ue002": ESCAPE}
 _ESCAPED = re.compile("|".join(_UNESCAPE))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -348,7 +366,8 @@ def _spread(total: int, most: int, seed: int) -> np.ndarray:
     return ((np.arange(most) + np.random.default_rng(seed).random(most)) * total / most).astype(int)
 
 
-def _prepare(sentence: str) -> str:
+def prepare(sentence: str) -> str:
+    """What SentencePiece is given of a sentence, two characters for each that it would misread."""
     text = unicodedata.normalize("NFC", sentence)
     text = _SURROGATE.sub("\ufffd", CONTROL.sub(" ", text))
     return _TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], text)
@@ -370,7 +389,7 @@ def _check_conventions(processor: sentencepiece.SentencePieceProcessor) -> None:
 
 def _choose_words(sentences: Iterable[str], config: TokenizerConfig) -> int:
     """A vocabulary of the words that are seen at least twice, of the most frequent if many."""
-    counts = Counter(word for sentence in sentences for word in _prepare(sentence).split(" "))
+    counts = Counter(word for sentence in sentences for word in prepare(sentence).split(" "))
     words = sum(count > 1 for count in counts.values())
     special = _SPECIAL_AND_BYTES if config.byte_fallback else _SPECIAL
     return max(special + min(max(words, 1), _MOST_WORDS), 8)

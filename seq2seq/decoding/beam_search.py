@@ -1,15 +1,21 @@
 """Finds the best target ids under any step function. Knows nothing of networks or text."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, Self, TypeVar
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
 
-from seq2seq.config import BOS_ID, EOS_ID, PAD_ID, choose
-from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
+from seq2seq.config import BOS_ID, EOS_ID, PAD_ID
+from seq2seq.decoding.allocation import Rows, obedient_candidates
+from seq2seq.decoding.beam import Beam, Leaf, Step
+from seq2seq.decoding.coverage import Coverage
+from seq2seq.decoding.history import History
+from seq2seq.decoding.length_penalty import Ranking
+from seq2seq.decoding.rules import Rules
 from seq2seq.decoding.vocabulary import Blocked, Candidate, best_candidates
 
 
@@ -34,9 +40,6 @@ class SearchState(Protocol):
         """Gathers the memory per sentence; tensors per row stay as they are."""
 
 
-# Steps for whose alignments there is room at first; then it is doubled.
-_FIRST_STEPS = 16
-
 State = TypeVar("State", bound=SearchState)
 # Maps the last ids [rows] and a state to logits [rows, vocabulary_size] and the next state. Where a
 # state has `candidate_ids`, logits have a column for each of these, -inf at padding.
@@ -52,11 +55,13 @@ class Hypothesis:
     log_probability: float
     """Natural-log sum over `ids`."""
     score: float
-    """Log-probability divided by the length penalty."""
+    """See `Ranking.score`."""
     alignment: Tensor | None
     """[target_length, source_length of the batch], in main memory; None without attention."""
     truncated: bool
     """The maximum length was reached, or nothing was allowed to follow, before the end symbol."""
+    reverse_log_probability: float | None = None
+    """Of the source given these ids, where a model of the other direction was asked."""
 
 
 def beam_search(
@@ -68,7 +73,13 @@ def beam_search(
     min_lengths: Sequence[int] | int = 0,
     length_penalty: float = 1.0,
     length_penalty_kind: str = "power",
+    word_reward: float = 0.0,
+    coverage_penalty: float = 0.0,
+    source_lengths: Sequence[int] = (),
     n_best: int = 1,
+    num_groups: int = 1,
+    diversity_strength: float = 0.0,
+    rules: Sequence[Rules | None] | None = None,
     bos_id: int = BOS_ID,
     eos_id: int = EOS_ID,
     forbidden_ids: Collection[int] = (PAD_ID,),
@@ -91,80 +102,182 @@ def beam_search(
         beam_size: Hypotheses kept per sentence; 1 is greedy search.
         max_lengths: Longest hypothesis of each sentence in ids, end symbol counted.
         min_lengths: Shortest hypothesis in ids, end symbol not counted; yields to the longest.
-        length_penalty: Exponent of the penalty; 0 compares log-probabilities.
+        length_penalty: Exponent of the penalty; 0 compares log-probabilities. For this and the next
+            three see `Ranking`.
         length_penalty_kind: A name in `LENGTH_PENALTIES`.
+        coverage_penalty: Above 0 it needs alignments. Living hypotheses rank without it.
+        source_lengths: Source positions of each sentence that are not padding, for the coverage.
         n_best: Hypotheses returned per sentence, at most `beam_size`.
+        num_groups: Equal parts of the beam, each a search by itself but for ids that earlier parts
+            have chosen at the same step; see `obedient_candidates`.
+        diversity_strength: By how much such an id ranks lower.
+        rules: What the hypotheses of each sentence obey. `max_lengths` must leave room for their
+            `extra_length`.
         forbidden_ids: Ids that are never chosen, besides `bos_id`. They keep their share of the
             probability, so the log-probabilities of other ids do not change.
         keep_alignment: False spares memory where nobody looks at the alignment.
         device: Where the step function expects its ids.
 
     Returns:
-        For each sentence 1 to `n_best` hypotheses. Truncated ones come last, whatever their scores:
-        the probability of a beginning is that of all sentences that begin so.
+        For each sentence 1 to `n_best` different hypotheses. Truncated ones come last, whatever
+        their scores: the probability of a beginning is that of all sentences that begin so.
 
     Raises:
         ValueError: If an argument is out of range, or logits are infinite or not a number.
     """
-    _check(beam_size, n_best, length_penalty)
-    penalty = choose(LENGTH_PENALTIES, length_penalty_kind, field="length_penalty_kind")
-    divisors = [
-        penalty(max(length, 1), length_penalty) for length in range(max(max_lengths, default=0) + 1)
-    ]
+    _check(beam_size, n_best, num_groups, diversity_strength)
+    ranking = Ranking(length_penalty, length_penalty_kind, word_reward, coverage_penalty)
+    _check_ranking(ranking)
+    size = beam_size // num_groups
+    obeyed = [None] * len(max_lengths) if rules is None else rules
     sentences = [
-        _Sentence(max_length, min_length, beam_size, n_best, divisors)
-        for max_length, min_length in _lengths(max_lengths, min_lengths)
+        [Beam(*lengths, size, min(n_best, size), ranking, rule) for _ in range(num_groups)]
+        for lengths, rule in zip(paired_lengths(max_lengths, min_lengths), obeyed, strict=True)
     ]
     forbidden = sorted({bos_id, *forbidden_ids})
-    history = _History()
+    history = History()
+    coverage = Coverage(source_lengths) if coverage_penalty else None
     batch = sentences
-    ids = torch.full((len(batch),), bos_id, device=device)
-    living = [[0.0] for _ in batch]  # the log-probability of each row, by sentence
+    ids = torch.full((len(batch) * num_groups,), bos_id, device=device)
+    if num_groups > 1:
+        state = state.select(torch.arange(len(batch), device=device).repeat_interleave(num_groups))
     while batch:
         logits, state = step(ids, state)
-        position = len(history)
         history.attend(state.alignment if keep_alignment else None)
-        no_end = [sentence.min_length > position for sentence in batch]
+        covered = coverage.add(state.alignment) if coverage else None
+        common = Step(len(history), eos_id, covered)
+        no_end = [sentence[0].min_length > common.position for sentence in batch]
         blocked = Blocked(forbidden, eos_id, no_end)
-        # Twice the beam: even if half of the candidates end here, beam_size live on.
-        # Greedy search needs no second candidate, since it is done when the first one ends.
-        num_candidates = 2 * beam_size if beam_size > 1 else 1
-        candidates = best_candidates(logits, living, num_candidates, blocked, state.candidate_ids)
-        width = min(beam_size, len(candidates[0]))
-        staying, survivors = [], []
-        for index, (sentence, found) in enumerate(zip(batch, candidates, strict=True)):
-            rows = enumerate(living[index], index * len(living[index]))
-            growing = sentence.advance(found, rows, eos_id, position)
-            if growing:
-                staying.append(index)
-                # Where too few live on, rows without a chance keep the numbers of rows equal.
-                filler = (-math.inf, *growing[0][1:])
-                survivors.append(growing + [filler] * (width - len(growing)))
+        rows = _advance(batch, logits, state.candidate_ids, common, blocked, diversity_strength)
+        staying = [index for index, groups in enumerate(batch) if not _are_done(groups)]
         if not staying:
             break
+        sentences_kept = None
         if len(staying) < len(batch):
             batch = [batch[index] for index in staying]
-            state = state.select_sentences(torch.tensor(staying, device=device))
-        living = [[score for score, _, _ in growing] for growing in survivors]
-        new_ids = [id_ for growing in survivors for _, id_, _ in growing]
-        parents = [row for growing in survivors for _, _, row in growing]
+            sentences_kept = torch.tensor(staying, device=device)
+            state = state.select_sentences(sentences_kept)
+        new_ids = [id_ for _, id_, _ in rows]
+        parents = [row for _, _, row in rows]
         ids = torch.tensor(new_ids, device=device)
         if parents != list(range(len(logits))):
             state = state.select(torch.tensor(parents, device=device))
+        if coverage:
+            coverage.select(torch.tensor(parents, device=device), sentences_kept)
         history.append(new_ids, parents)
-    return _hypotheses(sentences, history)
+    return _hypotheses(sentences, history, n_best)
 
 
-def _check(beam_size: int, n_best: int, length_penalty: float) -> None:
+def _advance(
+    batch: list[list[Beam]],
+    logits: Tensor,
+    candidate_ids: Tensor | None,
+    step: Step,
+    blocked: Blocked,
+    diversity_strength: float,
+) -> list[Candidate]:
+    """Lets all groups of all sentences take a step.
+
+    Returns:
+        The rows that live on, as many for each group of each sentence that is not done.
+    """
+    num_groups = len(batch[0])
+    width = len(logits) // (len(batch) * num_groups)
+    is_plain = num_groups == 1 and not any(sentence[0].rules for sentence in batch)
+    growing: list[list[list[Candidate]]] = [[] for _ in batch]
+    most = 0  # candidates of any group
+    for group in range(num_groups):
+        beams = [sentence[group] for sentence in batch]
+        if is_plain:
+            living = [beam.living for beam in beams]
+            number = beams[0].num_candidates
+            offers = best_candidates(logits, living, number, blocked, candidate_ids)
+        else:
+            rows = [
+                Rows(
+                    beam.num_candidates,
+                    beam.living,
+                    beam.rules,
+                    beam.states,
+                    beam.max_length - step.position,
+                    Counter(id_ for earlier in sentence[:group] for id_ in earlier.chosen),
+                )
+                for beam, sentence in zip(beams, batch, strict=True)
+            ]
+            own = logits.view(len(batch), num_groups, width, -1)[:, group].flatten(0, 1)
+            offers = obedient_candidates(
+                own, rows, blocked, candidate_ids, diversity_strength=diversity_strength
+            )
+        for index, (beam, found) in enumerate(zip(beams, offers, strict=True)):
+            first_row = (index * num_groups + group) * width
+            shift = first_row - index * width
+            if shift:
+                found = [(score, id_, row + shift) for score, id_, row in found]
+            growing[index].append(beam.advance(found, first_row, step))
+        most = max(most, *map(len, offers))
+    if is_plain:
+        most_rows = batch[0][0].room
+    else:
+        most_rows = max(beam.room + beam.spare for sentence in batch for beam in sentence)
+    return _fill(batch, growing, width, min(most_rows, most))
+
+
+def _fill(
+    batch: list[list[Beam]], growing: list[list[list[Candidate]]], old_width: int, width: int
+) -> list[Candidate]:
+    """The rows of sentences that are not done, and of each group as many.
+
+    Where too few live on, rows without a chance keep the numbers of rows equal.
+    """
+    rows: list[Candidate] = []
+    for index, (sentence, groups) in enumerate(zip(batch, growing, strict=True)):
+        if not any(groups):
+            continue
+        for group, (beam, grown) in enumerate(zip(sentence, groups, strict=True)):
+            first_row = (index * len(sentence) + group) * old_width
+            if len(grown) < width:
+                like = grown[0] if grown else (0.0, PAD_ID, first_row)
+                grown = grown + [(-math.inf, *like[1:])] * (width - len(grown))
+            beam.keep(grown, first_row)
+            rows += grown
+    return rows
+
+
+def _are_done(groups: list[Beam]) -> bool:
+    return groups[0].is_done if len(groups) == 1 else all(beam.is_done for beam in groups)
+
+
+def _check(beam_size: int, n_best: int, num_groups: int, diversity_strength: float) -> None:
     if beam_size < 1:
         raise ValueError(f"`beam_size` must be at least 1, but is {beam_size}.")
     if not 1 <= n_best <= beam_size:
         raise ValueError(f"`n_best` must be from 1 to `beam_size` ({beam_size}), but is {n_best}.")
-    if not 0 <= length_penalty <= 10:  # far from where floats overflow
-        raise ValueError(f"`length_penalty` must be from 0 to 10, but is {length_penalty}.")
+    if num_groups < 1 or beam_size % num_groups:
+        raise ValueError(f"`num_groups` must divide `beam_size` ({beam_size}): {num_groups}.")
+    if not 0 <= diversity_strength < math.inf:
+        raise ValueError(
+            f"`diversity_strength` must be at least 0 and finite, but is {diversity_strength}."
+        )
 
 
-def _lengths(max_lengths: Sequence[int], min_lengths: Sequence[int] | int) -> list[tuple[int, int]]:
+def _check_ranking(ranking: Ranking) -> None:
+    exponent, reward, weight = (
+        ranking.length_penalty,
+        ranking.word_reward,
+        ranking.coverage_penalty,
+    )
+    if not 0 <= exponent <= 10:  # far from where floats overflow
+        raise ValueError(f"`length_penalty` must be from 0 to 10, but is {exponent}.")
+    if not math.isfinite(reward):
+        raise ValueError(f"`word_reward` must be finite, but is {reward}.")
+    if not 0 <= weight < math.inf:
+        raise ValueError(f"`coverage_penalty` must be at least 0 and finite, but is {weight}.")
+
+
+def paired_lengths(
+    max_lengths: Sequence[int], min_lengths: Sequence[int] | int
+) -> list[tuple[int, int]]:
+    """The longest and the shortest length of each sentence, checked."""
     if isinstance(min_lengths, int):
         min_lengths = [min_lengths] * len(max_lengths)
     if len(min_lengths) != len(max_lengths):
@@ -181,177 +294,29 @@ def _lengths(max_lengths: Sequence[int], min_lengths: Sequence[int] | int) -> li
     return list(zip(max_lengths, min_lengths, strict=True))
 
 
-class _Leaf(NamedTuple):
-    """A hypothesis that grows no more, hanging in the history."""
-
-    log_probability: float
-    position: int  # of the last step
-    row: int  # of the last step
-    last_id: int | None  # what that step added; None if it could not add anything
-    truncated: bool
-
-    @property
-    def length(self) -> int:
-        return self.position + (self.last_id is not None)
-
-
-@dataclass
-class _Sentence:
-    """What the search keeps of one sentence besides its rows."""
-
-    max_length: int
-    min_length: int
-    beam_size: int
-    n_best: int
-    divisors: list[float]  # length penalty of each length
-    leaves: list[_Leaf] = field(default_factory=list)
-    num_ended: int = 0
-    score_to_beat: float = -math.inf  # the n-th best of those that ended
-
-    def score(self, leaf: _Leaf) -> float:
-        return leaf.log_probability / self.divisors[leaf.length]
-
-    def add(self, leaf: _Leaf) -> None:
-        if leaf.log_probability == -math.inf:
-            return
-        self.leaves.append(leaf)
-        self.num_ended += not leaf.truncated
-        if self.num_ended >= self.n_best:
-            self.score_to_beat = self.score(self.best()[-1])
-
-    def advance(
-        self,
-        candidates: list[Candidate],
-        rows: Iterable[tuple[int, float]],
-        eos_id: int,
-        position: int,
-    ) -> list[Candidate]:
-        """Takes the step at this position; none live on if the sentence is done.
-
-        Args:
-            candidates: Best first.
-            rows: Those before the step, with their log-probabilities.
-
-        Returns:
-            The best `beam_size` candidates that do not end, or as many as there are.
-        """
-        if math.isnan(candidates[0][0]):
-            raise ValueError("The step function gave logits that are infinite or not a number.")
-        survivors: list[Candidate] = []
-        for rank, candidate in enumerate(candidates):
-            log_probability, id_, row = candidate
-            counts = rank < self.beam_size
-            if log_probability == -math.inf or not (counts or len(survivors) < self.beam_size):
-                break
-            is_end = id_ == eos_id
-            if not is_end:
-                survivors.append(candidate)
-            if counts and (is_end or position + 1 == self.max_length):
-                self.add(_Leaf(log_probability, position, row, id_, truncated=not is_end))
-        if not survivors and not self.leaves:  # nothing may follow: what there is counts
-            for row, log_probability in rows:
-                self.add(_Leaf(log_probability, position, row, last_id=None, truncated=True))
-        is_done = not survivors or self.is_done(survivors[0][0], position + 1)
-        return [] if is_done else survivors[: self.beam_size]
-
-    def is_done(self, best_living: float, length: int) -> bool:
-        # Log-probabilities only fall, and no length has a larger divisor than the longest.
-        reachable = best_living / self.divisors[self.max_length]
-        # Once the beam is full of ended ones, only what already stands above them goes on.
-        standing = best_living / self.divisors[length]
-        return (
-            length == self.max_length
-            or (self.num_ended >= self.beam_size and standing <= self.score_to_beat)
-            or reachable <= self.score_to_beat  # also when nothing lives: both may be -inf
-        )
-
-    def best(self) -> list[_Leaf]:
-        # A stable sort: of equal scores, the one found first comes first.
-        ranked = sorted(self.leaves, key=lambda leaf: (leaf.truncated, -self.score(leaf)))
-        return ranked[: self.n_best]
-
-
-class _Alignments:
-    """Alignments of all steps, kept in a few large blocks.
-
-    Small tensors that stay while large ones around them come and go would tear the memory to
-    pieces: 2.7 GB for a source of 1,000 pieces that needs 0.1.
-    """
-
-    def __init__(self) -> None:
-        self.steps: list[Tensor] = []  # each [rows before the step, source_length]
-        self._free = torch.empty(0)
-        self._block_size = 0
-
-    def append(self, alignment: Tensor) -> None:
-        size = alignment.numel()
-        if self._free.numel() < size:
-            self._block_size = max(2 * self._block_size, _FIRST_STEPS * size)
-            self._free = alignment.new_empty(self._block_size)
-        block, self._free = self._free[:size], self._free[size:]
-        self.steps.append(block.view_as(alignment).copy_(alignment))
-
-
-class _History:
-    """Ids and parents of every step, from which the returned hypotheses are read at the end."""
-
-    def __init__(self) -> None:
-        self.ids: list[list[int]] = []  # of each step, for each row after it
-        self.parents: list[list[int]] = []  # of each step, for each row after it the row before it
-        self.alignments = _Alignments()
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def attend(self, alignment: Tensor | None) -> None:
-        if alignment is not None:
-            self.alignments.append(alignment)
-
-    def append(self, ids: list[int], parents: list[int]) -> None:
-        self.ids.append(ids)
-        self.parents.append(parents)
-
-    def trace(self, leaves: list[_Leaf]) -> list[tuple[list[int], list[int]]]:
-        """Ids of each leaf, and the row that each id was chosen in."""
-        paths = []
-        for leaf in leaves:
-            row = leaf.row
-            ids, rows = ([], []) if leaf.last_id is None else ([leaf.last_id], [row])
-            for position in range(leaf.position - 1, -1, -1):
-                ids.append(self.ids[position][row])
-                row = self.parents[position][row]
-                rows.append(row)
-            paths.append((ids[::-1], rows[::-1]))
-        return paths
-
-    def read_alignments(self, paths: list[list[int]]) -> list[Tensor] | list[None]:
-        """[target_length, source_length] for the rows of each path."""
-        steps = self.alignments.steps
-        if not steps:
-            return [None] * len(paths)
-        longest = max(map(len, paths))
-        padded = steps[0].new_zeros(len(paths), longest, steps[0].shape[1])
-        for position in range(longest):
-            owners = [index for index, path in enumerate(paths) if len(path) > position]
-            alignment = steps[position][[paths[index][position] for index in owners]]
-            padded[owners, position, : alignment.shape[1]] = alignment
-        padded = padded.cpu()
-        return [padded[index, : len(path)].clone() for index, path in enumerate(paths)]
-
-
-def _hypotheses(sentences: list[_Sentence], history: _History) -> list[list[Hypothesis]]:
-    leaves = [sentence.best() for sentence in sentences]
+def _hypotheses(
+    sentences: list[list[Beam]], history: History, n_best: int
+) -> list[list[Hypothesis]]:
+    leaves = [_best(groups, n_best) for groups in sentences]
     paths = history.trace([leaf for best in leaves for leaf in best])
     alignments = history.read_alignments([rows for _, rows in paths])
     found = iter(zip(paths, alignments, strict=True))
     hypotheses: list[list[Hypothesis]] = []
-    for sentence, best in zip(sentences, leaves, strict=True):
-        hypotheses.append([])
+    for groups, best in zip(sentences, leaves, strict=True):
+        distinct: dict[tuple[int, ...], Hypothesis] = {}
         for leaf in best:
             (ids, _), alignment = next(found)
-            hypotheses[-1].append(
-                Hypothesis(
-                    ids, leaf.log_probability, sentence.score(leaf), alignment, leaf.truncated
-                )
+            hypothesis = Hypothesis(
+                ids, leaf.log_probability, groups[0].score(leaf), alignment, leaf.truncated
             )
+            distinct.setdefault(tuple(ids), hypothesis)
+        hypotheses.append(list(distinct.values())[:n_best])
     return hypotheses
+
+
+def _best(groups: list[Beam], n_best: int) -> list[Leaf]:
+    """The n-best of all groups and, as several groups may find the same, some more."""
+    if len(groups) == 1:
+        return groups[0].best()
+    leaves = [leaf for beam in groups for leaf in beam.best()]
+    return groups[0].rank(leaves)

@@ -64,6 +64,16 @@ class Lexicon:
         return torch.from_numpy(np.where(found == behind, PAD_ID, found).astype(np.int64))
 
 
+def with_ids(candidate_ids: Tensor, further: Sequence[Sequence[int]]) -> Tensor:
+    """Candidates with further ids of each sentence, in the form of `Lexicon.candidates`."""
+    rows = [
+        sorted({*own, *others} - {PAD_ID})
+        for own, others in zip(candidate_ids.tolist(), further, strict=True)
+    ]
+    longest = max(map(len, rows), default=0)
+    return torch.tensor([row + [PAD_ID] * (longest - len(row)) for row in rows]).view(-1, longest)
+
+
 def require_lexicon(lexicon: Lexicon | None, *, attention: str) -> Lexicon:
     """The lexicon of a model from which a shortlist is asked.
 

@@ -53,11 +53,21 @@ def best_candidates(
     normalised = logits.log_softmax(dim=1, dtype=dtype)
     candidates = _choose(normalised, scores, num_candidates, blocked, candidate_ids)
     if any(math.isnan(found[0][0]) for found in candidates):  # perhaps a row has only -inf
-        normalised = logits.log_softmax(dim=1, dtype=dtype).masked_fill_(
-            logits == -math.inf, -math.inf
-        )
+        normalised = normalise(logits)
         candidates = _choose(normalised, scores, num_candidates, blocked, candidate_ids)
     return candidates
+
+
+def normalise(logits: Tensor) -> Tensor:
+    """Log-probabilities [rows, columns] in float32 or better.
+
+    They are -inf where logits are, even if a whole row is, and not a number where logits are not.
+    """
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    normalised = logits.log_softmax(dim=1, dtype=dtype)
+    if normalised[:, 0].isnan().any():  # it spreads over the row, which perhaps has only -inf
+        normalised.masked_fill_(logits == -math.inf, -math.inf)
+    return normalised
 
 
 def _choose(
@@ -70,18 +80,31 @@ def _choose(
     """See `best_candidates`; blocks ids in `normalised` itself."""
     num_sentences, width = scores.shape
     columns = normalised.shape[1]
-    _block(normalised.view(num_sentences, width, columns), blocked, candidate_ids)
+    block(normalised.view(num_sentences, width, columns), blocked, candidate_ids)
     totals, places = best_places(normalised, scores, num_candidates)
+    return read_places(totals, places, columns, width, candidate_ids)
+
+
+def read_places(
+    totals: Tensor, places: Tensor, columns: int, width: int, candidate_ids: Tensor | None
+) -> list[list[Candidate]]:
+    """What `best_places` found, as candidates of each sentence.
+
+    Args:
+        columns: Of the log-probabilities.
+        width: Rows of each sentence.
+        candidate_ids: The ids that the columns stand for in each sentence, [sentences, columns].
+    """
     rows = places.div(columns, rounding_mode="floor")  # within the sentence
     ids = places - rows * columns
     if candidate_ids is not None:
         ids = candidate_ids.gather(1, ids)
-    rows += torch.arange(0, num_sentences * width, width, device=rows.device).unsqueeze(1)
+    rows += torch.arange(0, len(rows) * width, width, device=rows.device).unsqueeze(1)
     parts = zip(totals.tolist(), ids.tolist(), rows.tolist(), strict=True)
     return [list(zip(*part, strict=True)) for part in parts]
 
 
-def _block(normalised: Tensor, blocked: Blocked, candidate_ids: Tensor | None) -> None:
+def block(normalised: Tensor, blocked: Blocked, candidate_ids: Tensor | None) -> None:
     """Makes ids impossible in log-probabilities [sentences, width, columns]."""
     no_end = None
     if any(blocked.no_end):

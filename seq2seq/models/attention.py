@@ -35,6 +35,14 @@ class Memory(NamedTuple):
         )
 
 
+class Attended(NamedTuple):
+    """What all steps of the layer that asks have come to."""
+
+    hidden: Tensor  # [target_length, batch, hidden_size]
+    contexts: Tensor  # [target_length, batch, encoder_size]
+    alignments: Tensor | None = None  # [target_length, batch, source_length], if asked for
+
+
 class Attention(nn.Module):
     """Gives a context for every query."""
 
@@ -74,7 +82,8 @@ class Attention(nn.Module):
         *,
         position: int,
         stretch: int,
-    ) -> tuple[Tensor, Tensor]:
+        with_alignments: bool = False,
+    ) -> Attended:
         """Takes all steps of the layer that asks, one row per sentence.
 
         Args:
@@ -85,20 +94,20 @@ class Attention(nn.Module):
             state: Where it starts, each [batch, hidden_size].
             position: Number of the first target step.
             stretch: Steps after which gradients flow no further back.
-
-        Returns:
-            Hidden states and contexts, [target_length, batch, size].
+            with_alignments: The alignments are wanted, too, where there are any.
         """
-        hidden, contexts = [], []
+        hidden, contexts, alignments = [], [], []
         for index, projected in enumerate(from_embedding.unbind()):
             if index and index % stretch == 0:
                 state = tuple(part.detach() for part in state)
-            context, _ = self(state[0], memory, position=position + index)
+            context, alignment = self(state[0], memory, position=position + index)
             from_context = linear(context, context_weight)
             state = cell(projected.to(state[0].dtype) + from_context, state)
             hidden.append(state[0])
             contexts.append(context)
-        return torch.stack(hidden), torch.stack(contexts)
+            alignments += [] if alignment is None else [alignment]
+        stacked = torch.stack(alignments) if with_alignments and alignments else None
+        return Attended(torch.stack(hidden), torch.stack(contexts), stacked)
 
 
 class FixedContext(Attention):
@@ -140,7 +149,8 @@ class FixedContext(Attention):
         *,
         position: int,
         stretch: int,
-    ) -> tuple[Tensor, Tensor]:
+        with_alignments: bool = False,
+    ) -> Attended:
         """See `Attention.run`; since no context hangs on a state, all leave the loop."""
         length = len(from_embedding)
         context = memory.values.transpose(0, 1)  # [1, batch, encoder_size]
@@ -149,7 +159,7 @@ class FixedContext(Attention):
         contexts = torch.cat([seen, torch.zeros_like(context).expand(length - num_seen, -1, -1)])
         from_context = linear(context, context_weight)
         projected = torch.cat([from_embedding[:num_seen] + from_context, from_embedding[num_seen:]])
-        return run_in_stretches(cell, projected, state, stretch=stretch), contexts
+        return Attended(run_in_stretches(cell, projected, state, stretch=stretch), contexts)
 
 
 class BahdanauAttention(Attention):
@@ -210,14 +220,15 @@ class BahdanauAttention(Attention):
         *,
         position: int,
         stretch: int,
-    ) -> tuple[Tensor, Tensor]:
+        with_alignments: bool = False,
+    ) -> Attended:
         """See `Attention.run`."""
         if memory.keys is None or memory.mask is None or not cell.has_gradient:
             return super().run(
                 cell, context_weight, from_embedding, state, memory,
-                position=position, stretch=stretch,
+                position=position, stretch=stretch, with_alignments=with_alignments,
             )  # fmt: skip
-        return run_attention_recurrence(
+        attended = run_attention_recurrence(
             cell,
             AttentionWeights(
                 context_weight, self.project_query.weight, self.score.weight.squeeze(0)
@@ -228,7 +239,9 @@ class BahdanauAttention(Attention):
             memory.mask,
             state,
             stretch=stretch,
+            with_alignments=with_alignments,
         )
+        return Attended(*attended)
 
 
 ATTENTIONS: dict[str, type[Attention]] = {"bahdanau": BahdanauAttention, "none": FixedContext}

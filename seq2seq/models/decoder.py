@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.config import choose
-from seq2seq.models.attention import Attention, Memory
+from seq2seq.models.attention import Attended, Attention, Memory
 from seq2seq.models.cells import CELLS, Cell, CellState
 from seq2seq.models.encoder import RecurrentState
 from seq2seq.models.products import is_plain, linear
@@ -123,19 +123,60 @@ class Decoder(nn.Module):
         Returns:
             Features, [batch, target_length, readout_size].
         """
-        length = target_input_ids.shape[1]
-        stretch = truncation_steps or length
+        stretch = truncation_steps or target_input_ids.shape[1]
+        features, _ = self._take_all(target_input_ids, state, memory, stretch)
+        return features
+
+    def forward_aligned(
+        self,
+        target_input_ids: Tensor,
+        state: DecoderState,
+        memory: Memory,
+        *,
+        truncation_steps: int | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The same as `forward`, and behind the features what each step looks at, with gradients.
+
+        Returns:
+            Features, and alignments [batch, target_length, source_length].
+
+        Raises:
+            ValueError: If there is no attention.
+        """
+        stretch = truncation_steps or target_input_ids.shape[1]
+        features, alignments = self._take_all(
+            target_input_ids, state, memory, stretch, with_alignments=True
+        )
+        if alignments is None:
+            raise ValueError(
+                "A fixed context looks at nothing; this needs a network with attention."
+            )
+        return features, alignments
+
+    def _take_all(
+        self,
+        target_input_ids: Tensor,
+        state: DecoderState,
+        memory: Memory,
+        stretch: int,
+        *,
+        with_alignments: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Features of all steps; alignments if they are wanted and there are any."""
         if is_plain():
             return self._step_through(target_input_ids, state, memory, stretch)
         # Time first from here on: [target_length, batch, ...].
         embedded = self.dropout(self.embedding(target_input_ids.t()))
-        hidden, contexts = self._run_bottom(embedded, state, memory, stretch)
+        hidden, contexts, alignments = self._run_bottom(
+            embedded, state, memory, stretch, with_alignments=with_alignments
+        )
         for index, cell in enumerate(self._cells[1:], start=1):
             layer_state: CellState = tuple(part[index] for part in state.layers)
             projected = cell.project(self.dropout(hidden))
             above = run_in_stretches(cell, projected, layer_state, stretch=stretch)
             hidden = hidden + above if index >= 2 else above
-        return self._read_out(hidden, contexts, embedded).transpose(0, 1)
+        features = self._read_out(hidden, contexts, embedded).transpose(0, 1)
+        return features, None if alignments is None else alignments.transpose(0, 1)
 
     def align(self, target_input_ids: Tensor, state: DecoderState, memory: Memory) -> Tensor | None:
         """What each step of given targets looks at.
@@ -147,8 +188,8 @@ class Decoder(nn.Module):
             [batch, target_length, source_length]; None without attention.
         """
         embedded = self.dropout(self.embedding(target_input_ids.t()))
-        hidden, _ = self._run_bottom(embedded, state, memory, len(embedded))
-        queries = torch.cat([state.layers[0][:1], hidden[:-1]])
+        attended = self._run_bottom(embedded, state, memory, len(embedded))
+        queries = torch.cat([state.layers[0][:1], attended.hidden[:-1]])
         alignments = []
         for position, query in enumerate(queries, start=state.position):
             _, alignment = self.attention(query, memory, position=position)
@@ -167,21 +208,28 @@ class Decoder(nn.Module):
 
     def _step_through(
         self, target_input_ids: Tensor, state: DecoderState, memory: Memory, stretch: int
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor | None]:
         """The plain way: one `step` after the other."""
-        features = []
+        features, alignments = [], []
         for index, previous_ids in enumerate(target_input_ids.unbind(1)):
             if index and index % stretch == 0:
                 layers = tuple(part.detach() for part in state.layers)
                 state = state._replace(layers=layers)
-            stepped, state, _ = self.step(previous_ids, state, memory)
+            stepped, state, alignment = self.step(previous_ids, state, memory)
             features.append(stepped)
-        return torch.stack(features, dim=1)
+            alignments += [] if alignment is None else [alignment]
+        return torch.stack(features, dim=1), torch.stack(alignments, 1) if alignments else None
 
     def _run_bottom(
-        self, embedded: Tensor, state: DecoderState, memory: Memory, stretch: int
-    ) -> tuple[Tensor, Tensor]:
-        """The layer with attention: hidden states and contexts, [target_length, batch, size]."""
+        self,
+        embedded: Tensor,
+        state: DecoderState,
+        memory: Memory,
+        stretch: int,
+        *,
+        with_alignments: bool = False,
+    ) -> Attended:
+        """The layer with attention."""
         cell = self._cells[0]
         embedding_size = embedded.shape[-1]
         return self.attention.run(
@@ -192,6 +240,7 @@ class Decoder(nn.Module):
             memory,
             position=state.position,
             stretch=stretch,
+            with_alignments=with_alignments,
         )
 
     def _read_out(self, hidden: Tensor, context: Tensor, embedded: Tensor) -> Tensor:

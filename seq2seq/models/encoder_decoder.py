@@ -13,7 +13,7 @@ from seq2seq.models.attention import ATTENTIONS, Memory
 from seq2seq.models.cells import CELLS
 from seq2seq.models.decoder import Decoder, DecoderState
 from seq2seq.models.encoder import Encoder, RecurrentState
-from seq2seq.models.loss import LossOutput, vocabulary_loss
+from seq2seq.models.loss import LossOutput, attention_loss, vocabulary_loss
 from seq2seq.models.products import linear
 
 
@@ -127,15 +127,30 @@ class EncoderDecoder(nn.Module):
         features = self(
             source_ids, source_lengths, target_input_ids, truncation_steps=truncation_steps
         )
-        vocabulary = self.decoder.vocabulary
-        return vocabulary_loss(
-            features,
-            vocabulary.weight,
-            vocabulary.bias,
-            target_output_ids,
-            pad_id=PAD_ID,
-            label_smoothing=label_smoothing,
+        return self._vocabulary_loss(features, target_output_ids, label_smoothing)
+
+    def guided_loss(
+        self,
+        source_ids: Tensor,
+        source_lengths: Tensor,
+        target_input_ids: Tensor,
+        target_output_ids: Tensor,
+        guide: Tensor,
+        *,
+        label_smoothing: float = 0.0,
+        truncation_steps: int | None = None,
+    ) -> tuple[LossOutput, Tensor]:
+        """The loss of a batch, and that of its attention.
+
+        Args:
+            guide: Where the attention of each step ought to look; see `attention_loss`.
+        """
+        state = self.start(source_ids, source_lengths)
+        features, alignments = self.decoder.forward_aligned(
+            target_input_ids, state.decoder, state.memory, truncation_steps=truncation_steps
         )
+        output = self._vocabulary_loss(features, target_output_ids, label_smoothing)
+        return output, attention_loss(alignments, guide)
 
     def start(
         self, source_ids: Tensor, source_lengths: Tensor, candidate_ids: Tensor | None = None
@@ -170,6 +185,19 @@ class EncoderDecoder(nn.Module):
             ids = state.candidate_ids.repeat_interleave(rows_per_sentence, dim=0)
             logits = logits.gather(1, ids).masked_fill(ids == PAD_ID, -torch.inf)
         return logits, state._replace(decoder=decoder, alignment=alignment)
+
+    def _vocabulary_loss(
+        self, features: Tensor, target_output_ids: Tensor, label_smoothing: float
+    ) -> LossOutput:
+        vocabulary = self.decoder.vocabulary
+        return vocabulary_loss(
+            features,
+            vocabulary.weight,
+            vocabulary.bias,
+            target_output_ids,
+            pad_id=PAD_ID,
+            label_smoothing=label_smoothing,
+        )
 
 
 def build_model(

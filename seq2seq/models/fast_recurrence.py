@@ -23,6 +23,7 @@ time. For the gradient `g_j` of `e_j`, since `d tanh = 4 r (1 - r)`,
     dk_j = 4 v * g_j r_j (1 - r_j)        dq = sum_j dk_j
 
 where `r` is formed anew, so that nothing of [batch, target_length, source_length, size] is kept.
+What a loss asks of the alignments themselves is added to their gradient from the contexts.
 """
 
 import itertools
@@ -67,7 +68,8 @@ def run_attention_recurrence(
     state: CellState,
     *,
     stretch: int,
-) -> tuple[Tensor, Tensor]:
+    with_alignments: bool = False,
+) -> tuple[Tensor, ...]:
     """Carries a state through all target steps, looking into the memory at each.
 
     Args:
@@ -79,10 +81,11 @@ def run_attention_recurrence(
         stretch: Steps after which gradients flow no further back.
 
     Returns:
-        Hidden states and contexts, [target_length, batch, size].
+        Hidden states and contexts, [target_length, batch, size]; behind them the alignments,
+        [target_length, batch, source_length], if asked for.
     """
     return _AttentionRecurrence.apply(
-        cell, stretch, mask, from_embedding, keys, values, *weights,
+        cell, stretch, with_alignments, mask, from_embedding, keys, values, *weights,
         cell.weight_hh, cell.bias_hh, *state,
     )  # fmt: skip
 
@@ -156,6 +159,7 @@ class _AttentionRecurrence(torch.autograd.Function):
         ctx: Any,
         cell: Cell,
         stretch: int,
+        with_alignments: bool,
         mask: Tensor,
         from_embedding: Tensor,
         keys: Tensor,
@@ -166,7 +170,7 @@ class _AttentionRecurrence(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor,
         *initial: Tensor,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         dtype, states_dtype = product_dtype(weight), initial[0].dtype
         ctx.cell, ctx.stretch = cell, stretch
         ctx.dtypes = from_embedding.dtype, keys.dtype, values.dtype
@@ -181,7 +185,7 @@ class _AttentionRecurrence(torch.autograd.Function):
             outside = values.new_zeros(mask.shape, dtype=states_dtype)
             outside.masked_fill_(~mask, -torch.inf)
             state: CellState = initial
-            hidden, contexts, tapes = [], [], []
+            hidden, contexts, alignments, tapes = [], [], [], []
             for projected in from_embedding.unbind():
                 inputs = to_rows(state[0], dtype)
                 both = multiply(inputs, state_weight, state_bias)[:num_rows].to(states_dtype)
@@ -195,13 +199,17 @@ class _AttentionRecurrence(torch.autograd.Function):
                 state, tape = cell.advance(projected, both[:, attention_size:], state)
                 hidden.append(state[0])
                 contexts.append(context)
+                alignments.append(alignment)
                 tapes.append((inputs, context_inputs, query, alignment, *tape))
             _save(ctx, [(low_context_weight, state_weight, score, keys, values), *tapes])
-            return torch.stack(hidden), torch.stack(contexts)
+            asked = [hidden, contexts, alignments] if with_alignments else [hidden, contexts]
+            return tuple(map(torch.stack, asked))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, hidden: Tensor, contexts: Tensor) -> tuple[Any, ...]:
+    def backward(
+        ctx: Any, hidden: Tensor, contexts: Tensor, alignments: Tensor | None = None
+    ) -> tuple[Any, ...]:
         cell = ctx.cell
         shared, *steps = _saved(ctx)
         context_weight, state_weight, score, keys, values = shared
@@ -220,6 +228,8 @@ class _AttentionRecurrence(torch.autograd.Function):
             low = to_rows(projected, dtype)
             context = multiply(low, context_weight.t())[:num_rows] + contexts[index]
             aligned = torch.bmm(context.unsqueeze(1), values.transpose(1, 2)).squeeze(1)
+            if alignments is not None:
+                aligned += alignments[index]
             scores = torch._softmax_backward_data(aligned, alignment, -1, aligned.dtype)
             inverse = inverse_of(query_factor, keys)
             score_gradient.addmv_(inverse.flatten(0, 1).t(), scores.flatten(), alpha=-2)
@@ -235,16 +245,14 @@ class _AttentionRecurrence(torch.autograd.Function):
             context_gradients.append(context)
             low_projected.append(low)
             low_both.append(both)
-        inputs, context_inputs, _, alignments, *_ = zip(*reversed(steps), strict=True)
+        inputs, context_inputs, _, looks, *_ = zip(*reversed(steps), strict=True)
         context_weight_gradient, _ = _weight_gradients(low_projected, context_inputs, score.dtype)
         weight_gradient, bias_gradient = _weight_gradients(low_both, inputs, score.dtype)
         attention_size = len(score)
         embedding_dtype, keys_dtype, values_dtype = ctx.dtypes
-        value_gradient = torch.bmm(
-            torch.stack(alignments, dim=2), torch.stack(context_gradients, dim=1)
-        )
+        value_gradient = torch.bmm(torch.stack(looks, dim=2), torch.stack(context_gradients, dim=1))
         return (
-            None, None, None,
+            None, None, None, None,
             torch.stack(projected_gradients[::-1]).to(embedding_dtype),
             key_gradient.mul_(4 * score).to(keys_dtype),
             value_gradient.to(values_dtype),

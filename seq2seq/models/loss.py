@@ -1,4 +1,6 @@
-"""The training loss: label-smoothed cross-entropy of the vocabulary layer, in slices of tokens.
+"""The training losses: of the vocabulary layer, and of attention that is shown where to look.
+
+The first is label-smoothed cross-entropy, in slices of tokens.
 
 The scores of all tokens, [tokens, vocabulary_size], are never held in full precision: each slice's
 gradients are formed in the forward pass, while its scores are there, and only scaled in the
@@ -24,6 +26,7 @@ from seq2seq.models.products import (
 
 SLICE_BYTES = 2**25  # scores held at a time; larger slices add up fewer weight gradients
 BLOCK_ELEMENTS = 2**19  # scores in float32 on which elementwise work is done at a time
+_LEAST_ATTENTION = 1e-20  # below it there is no gradient, but its inverse stays a number
 
 
 class LossOutput(NamedTuple):
@@ -62,6 +65,18 @@ def vocabulary_loss(
         features[real], weight, bias, target_ids[real], label_smoothing, torch.is_grad_enabled()
     )
     return LossOutput(loss, nll.detach(), real.sum())
+
+
+def attention_loss(alignments: Tensor, guide: Tensor) -> Tensor:
+    """Cross-entropy between where attention looks and where it ought to, summed over target pieces.
+
+    Guided alignment of Chen et al. (2016), section 4, https://arxiv.org/abs/1607.01628.
+
+    Args:
+        alignments: [batch, target_length, source_length], their rows sum to 1.
+        guide: The same of given alignments; rows of zeros where nothing is known.
+    """
+    return -(guide.to(alignments.dtype) * alignments.clamp_min(_LEAST_ATTENTION).log()).sum()
 
 
 def _plain_loss(

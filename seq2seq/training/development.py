@@ -129,8 +129,8 @@ class Development:
 
         Args:
             sources: Some of the sentences; all if not given.
-            search: Fields of `SearchConfig` in place of the recipe's. There are no shortlists: they
-                are learnt of the network that is the best.
+            search: Fields of `SearchConfig` in place of the recipe's. There are no shortlists and
+                no confidence: they are learnt of the network that is the best.
         """
         translator = Translator(
             network,
@@ -145,6 +145,7 @@ class Development:
             list(self.sources if sources is None else sources),
             with_alignment=False,
             shortlist=0,
+            min_confidence=0.0,
             **search,
         )
         return [translation.text for translation in translations]

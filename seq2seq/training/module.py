@@ -8,7 +8,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import LightningModule
@@ -50,15 +50,17 @@ class Window:
     """Sums over some batches; tensors stay on their device until somebody reads them."""
 
     loss: Tensor | float = 0.0
+    attention_loss: Tensor | float = 0.0
     gradient_norm: Tensor | float = 0.0  # of the last step, not a sum
     target_pieces: int = 0
     source_pieces: Tensor | int = 0
     padded_pieces: int = 0
     started: float = field(default_factory=time.monotonic)
 
-    def add(self, loss: Tensor, batch: Batch) -> None:
-        """Counts a batch; `loss` is its sum over the target pieces."""
+    def add(self, loss: Tensor, batch: Batch, attention_loss: Tensor | float = 0.0) -> None:
+        """Counts a batch; losses are sums over the target pieces."""
         self.loss = self.loss + loss
+        self.attention_loss = self.attention_loss + attention_loss
         self.target_pieces += batch.num_target_pieces
         self.source_pieces = self.source_pieces + batch.source_lengths.sum()
         self.padded_pieces += batch.source_ids.numel() + batch.target_output_ids.numel()
@@ -67,13 +69,13 @@ class Window:
         """The sums of all processes together."""
         if world.size == 1:
             return self
-        sums = world.sum(
-            [float(self.loss), self.target_pieces, int(self.source_pieces), self.padded_pieces]
-        )
-        loss, target_pieces, source_pieces, padded_pieces = sums
+        losses = [float(self.loss), float(self.attention_loss)]
+        sums = world.sum([*losses, self.target_pieces, int(self.source_pieces), self.padded_pieces])
+        loss, attention_loss, target_pieces, source_pieces, padded_pieces = sums
         return replace(
             self,
             loss=loss,
+            attention_loss=attention_loss,
             target_pieces=int(target_pieces),
             source_pieces=int(source_pieces),
             padded_pieces=int(padded_pieces),
@@ -82,6 +84,7 @@ class Window:
     def merge(self, later: "Window") -> None:
         """Counts what another window has counted since."""
         self.loss = self.loss + later.loss
+        self.attention_loss = self.attention_loss + later.attention_loss
         self.gradient_norm = later.gradient_norm
         self.target_pieces += later.target_pieces
         self.source_pieces = self.source_pieces + later.source_pieces
@@ -102,6 +105,15 @@ class Window:
             "pieces_per_second": self.target_pieces / (time.monotonic() - self.started),
             "padding_share": 1 - pieces / self.padded_pieces,
         }
+
+
+class _Learnt(NamedTuple):
+    """A batch of a step, and its losses, each a sum over the target pieces."""
+
+    batch: Batch
+    total: Tensor
+    loss: Tensor
+    attention_loss: Tensor | float
 
 
 class TranslationModule(LightningModule):
@@ -129,7 +141,7 @@ class TranslationModule(LightningModule):
         self.total_steps = total_steps
         self.world = world
         self.skipped = skipped
-        self._losses: list[tuple[Tensor, Batch]] = []  # of the step that is being made
+        self._batches: list[_Learnt] = []  # of the step that is being made
         self.metrics: dict[str, float] = {}
         """What was logged last."""
         self.start_windows()
@@ -156,6 +168,19 @@ class TranslationModule(LightningModule):
                 truncation_steps=self.config.truncation_steps,
             )
 
+    def guided(self, batch: Batch, guide: Tensor) -> tuple[LossOutput, Tensor]:
+        """The same, and the summed loss of the attention."""
+        with plain_path(self.config.plain):
+            return self.network.guided_loss(
+                batch.source_ids,
+                batch.source_lengths,
+                batch.target_input_ids,
+                batch.target_output_ids,
+                guide,
+                label_smoothing=self.config.label_smoothing,
+                truncation_steps=self.config.truncation_steps,
+            )
+
     def on_train_start(self) -> None:
         """Starts the clock of the logged speed."""
         self.start_windows()
@@ -173,13 +198,23 @@ class TranslationModule(LightningModule):
         torch.manual_seed(zlib.crc32(place.encode()))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Smoothed loss per real target piece; of several processes', the mean is that."""
+        """Smoothed loss per real target piece; of several processes', the mean is that.
+
+        With a guide, the weighted loss of the attention is added.
+        """
         joined_pieces = self.world.start_sum([batch.num_target_pieces])
-        output = self(batch)
-        loss = output.loss.detach()
-        self._losses.append((loss, batch))
+        attention_loss: Tensor | float = 0.0
+        if batch.guide is None:
+            output = self(batch)
+            total = output.loss
+        else:
+            output, guided = self.guided(batch, batch.guide)
+            total = output.loss + self.config.guided_attention * guided
+            attention_loss = guided.detach()
+        known = total.detach()
+        self._batches.append(_Learnt(batch, known, output.loss.detach(), attention_loss))
         # Makes the gradients not finite if the loss is not, and those of the other processes.
-        infectious = output.loss * (1 + 0 * loss)
+        infectious = total * (1 + 0 * known)
         return infectious / (joined_pieces()[0] / self.world.size)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
@@ -203,15 +238,16 @@ class TranslationModule(LightningModule):
         """
         limit = self.config.gradient_clip or math.inf
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), limit)
-        losses, self._losses = self._losses, []
+        batches, self._batches = self._batches, []
         if math.isfinite(norm):
             self.skipped.in_a_row = 0
             self.window.gradient_norm = norm
-            for loss, batch in losses:
-                self.window.add(loss, batch)
+            for each in batches:
+                self.window.add(each.loss, each.batch, each.attention_loss)
         else:
             optimizer.zero_grad(set_to_none=True)
             step = self.global_step + 1
+            losses = [(each.total, each.batch) for each in batches]
             self.skipped.add(losses, epoch=self.current_epoch + 1, step=step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -252,6 +288,9 @@ class TranslationModule(LightningModule):
             return
         self.window = self.window.joined(self.world)
         metrics = self.window.means()
+        if self.config.guided_attention:
+            attention_loss = float(self.window.attention_loss)
+            metrics["attention_loss"] = attention_loss / self.window.target_pieces
         metrics["learning_rate"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         for logger in self.loggers:
             logger.log_metrics(metrics, step=self.global_step)

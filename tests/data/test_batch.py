@@ -59,3 +59,17 @@ def test_sides_of_different_size_or_none_are_an_error(sources: list, targets: li
     counts = f"but have {len(sources)} and {len(targets)}."
     with pytest.raises(ValueError, match=f"same number of sentences, at least one, {counts}"):
         make_batch(sources, targets)
+
+
+def test_linked_target_pieces_look_at_their_source_pieces_all_alike() -> None:
+    links = [np.array([0, 2, 1, 2, 1, 0]), np.zeros(0, np.int32), np.array([[0, 0]])]
+    batch = make_batch([[7, 8], [9], [9]], [[4, 5, 6], [], [4]], links=links)
+    assert batch.guide is not None
+    assert batch.guide.tolist() == [
+        [[0, 1, 0], [0, 0, 0], [0.5, 0.5, 0], [0, 0, 0]],
+        [[0, 0, 0]] * 4,
+        [[1, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]],
+    ]
+    moved = batch.to("meta").guide
+    assert moved is not None and moved.device.type == "meta"
+    assert make_batch([[7]], [[8]]).to("meta").guide is None

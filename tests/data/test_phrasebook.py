@@ -192,10 +192,81 @@ def test_articles_and_pronouns_agree(pairs):
 
 def test_alignments_point_into_the_sentences(pairs):
     for pair in pairs[::20]:
-        assert pair.alignment
-        for korean, english in pair.alignment:
+        assert pair.sure
+        assert set(pair.sure) <= set(pair.possible)
+        assert list(pair.possible) == sorted(pair.possible)
+        for korean, english in pair.possible:
             assert korean < len(pair.korean.split())
             assert english < len(pair.english.split())
+
+
+def test_every_word_has_a_link_but_a_pronoun_that_korean_leaves_out(pairs):
+    unlinked = Counter()
+    for pair in pairs:
+        linked_korean, linked_english = map(set, zip(*pair.possible, strict=True))
+        assert linked_korean == set(range(len(pair.korean.split()))), pair
+        words = pair.english.split()
+        unlinked.update(words[j] for j in set(range(len(words))) - linked_english)
+    assert set(unlinked) == {"I", "you"}
+
+
+def test_a_noun_is_surely_linked_with_its_one_translation(pairs):
+    """What a lexicon entry says is told from the sentences alone, by counting."""
+    nouns = {
+        row["korean"]: row["english"].lower()
+        for table in ("animals", "things")
+        for row in read_table(table)
+        if " " not in row["english"] and row["korean"] != "개"  # a counter too
+    }
+    checked = 0
+    for pair in pairs[::5]:
+        korean, english = pair.korean.split(), words_of(pair.english)
+        for i, j in pair.sure:
+            english_noun = nouns.get(korean[i][:-1])  # without a particle of one syllable
+            if english_noun and korean[i][-1] in "이가을를은는":
+                assert english[j].lower() in (english_noun, pluralize(english_noun)) or (
+                    english_noun[:3] == english[j].lower()[:3]  # knives, mice
+                ), (pair.korean, pair.english, i, j)
+                checked += 1
+    assert checked > 1_000
+
+
+@pytest.mark.parametrize(
+    ("korean", "sure", "only_possible"),
+    [
+        (
+            "나는 고양이다.",
+            "나는-I 고양이다-cat",
+            "고양이다-a 고양이다-am",
+        ),
+        (
+            "그녀는 얼굴을 씻은 후에 장미를 그렸다.",
+            "그녀는-She 얼굴을-face 장미를-roses 그렸다-drew",
+            "얼굴을-her 씻은-washing 후에-washing 후에-after",
+        ),
+        (
+            "이 커피는 그 차보다 더 뜨거워요?",
+            "이-this 커피는-coffee 그-that 차보다-tea 뜨거워요-hotter",
+            "더-than 차보다-than 뜨거워요-Is",
+        ),
+        (
+            "철수는 시간이 없어서 영어를 배우지 못했습니다.",
+            "철수는-Cheolsu 영어를-English 배우지-learn 못했습니다-could 못했습니다-not",
+            "철수는-he 시간이-had 시간이-no 시간이-time 없어서-had 없어서-no 없어서-time "
+            "없어서-because",
+        ),
+    ],
+    ids=["being", "order", "comparison", "reason"],
+)
+def test_known_sentences_are_aligned_as_people_do(pairs, korean, sure, only_possible):
+    pair = next(pair for pair in pairs if pair.korean == korean)
+    words, others = words_of(pair.korean), words_of(pair.english)
+
+    def named(links):
+        return {f"{words[i]}-{others[j]}" for i, j in links}
+
+    assert named(pair.sure) == set(sure.split())
+    assert named(pair.possible) == set(sure.split()) | set(only_possible.split())
 
 
 def test_speech_levels_and_persons_have_their_names(pairs):

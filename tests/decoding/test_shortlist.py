@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2seq.config import EOS_ID, PAD_ID, UNKNOWN_ID, ConfigurationError
-from seq2seq.decoding.shortlist import Lexicon, require_lexicon
+from seq2seq.decoding.shortlist import Lexicon, require_lexicon, with_ids
 
 SOURCE_SIZE, TARGET_SIZE, WIDTH = 13, 29, 5
 
@@ -77,3 +77,10 @@ def test_a_model_without_a_lexicon_is_told_how_to_get_one():
         require_lexicon(None, attention="bahdanau")
     with pytest.raises(ConfigurationError, match=r"`search.shortlist` needs .* with attention"):
         require_lexicon(None, attention="none")
+
+
+def test_further_ids_of_a_sentence_join_its_candidates_alone():
+    candidate_ids = torch.tensor([[3, 5, 8], [3, 4, PAD_ID]])
+    joined = with_ids(candidate_ids, [[], [9, 4, 1]])
+    assert joined.tolist() == [[3, 5, 8, PAD_ID], [1, 3, 4, 9]]
+    assert torch.equal(with_ids(candidate_ids, [[], []]), candidate_ids)

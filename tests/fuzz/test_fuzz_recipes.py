@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from seq2seq import cli
 from seq2seq.config import ConfigurationError, Recipe, SearchConfig
+from seq2seq.loading import Loading
 from seq2seq.options import Options
 from seq2seq.recipe import _read_config as read_config
 from seq2seq.recipe_yaml import recipe_from_yaml, recipe_to_yaml, update_recipe
@@ -107,9 +108,14 @@ def make_options() -> dict[str, tuple[Options, list[str]]]:
     found = {"train": (train, list(SETTINGS))}
     for command in (cli.translate, cli.evaluate, cli.score, cli.inspect_sentence, cli.report):
         options = Options(command.__name__, "")
-        options.add_function(command, skip=["search"])
-        options.add_settings(SearchConfig(), show_defaults=False)
-        names = [*typing.get_type_hints(command), *leaves(SearchConfig)]
+        options.add_function(command, skip=["loading", "search"])
+        hints = typing.get_type_hints(command)
+        groups = {"loading": Loading(), "search": SearchConfig()}
+        names = [name for name in hints if name not in (*groups, "return")]
+        for group, default in groups.items():
+            if group in hints:
+                options.add_settings(default, show_defaults=False)
+                names += leaves(type(default))
         found[command.__name__] = options, names
     return found
 

@@ -4,6 +4,8 @@ import io
 import json
 import os
 import random
+import re
+import unicodedata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,11 +17,39 @@ from seq2seq.data.cleaning import clean_sentence
 from seq2seq.evaluate import clean_pairs, read_test_pairs
 from seq2seq.line_translator import Job, LineTranslator, Listener, translate_stream
 from seq2seq.lines import Window
+from seq2seq.loading import Loading
 from seq2seq.partial_output import Record, Shard
+from seq2seq.source import Source
 from seq2seq.translation import Translation
 from seq2seq.translator import Translator
 
 LINES = "ein Hund schläft .\n\nMüller isst Brot .\tMiller eats\t0.5\r\n어떤 문장이든\nlast".encode()
+DOCUMENT = (
+    "# Titel\n\n  - Dr. Kim kam. Er blieb!\r\n1.2. (a) Z. B. am 3. Mai.\n猫。「犬。」と".encode()
+)
+SUBTITLES = """\
+1
+00:00:01,000 --> 00:00:02,000
+<i>Ein Mann, der</i>
+
+2
+00:00:02,500 --> 00:00:03,000 X1:5
+geht. Ja
+♪ la ♪
+
+3
+00:00:04,000 --> 00:00:05,000
+{\\an8}- Nein.
+- <b>Doch</b> nicht!
+
+4
+00:00:06,000 --> 00:00:07,000
+
+5
+00:00:08,000 --> 00:00:09,000
+[Musik]
+""".encode()
+MARK = re.compile(r"</?[A-Za-z][^<>]*>|\{\\[^{}]*\}|[♪♫]")
 OBJECTS = [
     {"source": "ein Hund schläft .", "id": 3},
     {"source": "Müller", "more": {"a": [1, None, "b"]}},
@@ -33,19 +63,20 @@ SEARCH = {"beam_size": 1, "n_best": 1, "max_length_ratio": 0.1, "batch_size": 2}
 class Echo:
     """A translator that takes no time: its translation is the source itself."""
 
-    batches = SimpleNamespace(num_halved=0)
+    engine = SimpleNamespace(batches=SimpleNamespace(num_halved=0))
 
     def describe(self, search: object) -> str:
         return ""
 
-    def translate(self, sources: list[str], **options: object) -> list[Translation]:
-        found = [Translation(clean_sentence(text), -1.5, -3.0, ["a"], ["b"]) for text in sources]
+    def translate(self, sources: list[Source], **options: object) -> list[Translation]:
+        texts = [clean_sentence(source.text) for source in sources]
+        found = [Translation(text, -1.5, -3.0, ["a"], ["b"]) for text in texts]
         return [Translation(**{**vars(one), "alternatives": (one,)}) for one in found]
 
 
 def translate(directory: Path, layout: str, data: bytes, translator: Any) -> bytes:
     work = LineTranslator(
-        Job(str(directory), layout, "cpu", "float32", None, False, SEARCH), Listener()
+        Job(str(directory), layout, Loading("cpu", "float32"), SEARCH), Listener()
     )
     work.translator = translator
     written = io.BytesIO()
@@ -63,7 +94,7 @@ def lines_of(data: bytes) -> list[str]:
 @pytest.fixture
 def loads_once(tiny_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Translator:
     translator = Translator.load(tiny_directory, "cpu", "float32")
-    monkeypatch.setattr(Translator, "load", lambda *arguments: translator)
+    monkeypatch.setattr(Translator, "load", lambda *arguments, **_: translator)
     return translator
 
 
@@ -111,6 +142,36 @@ def test_every_line_comes_out_in_its_place_or_is_named(
     outcomes = fuzz(read, cases)
     assert outcomes["worked"] > cases / 20
     assert bool(outcomes["refused"]) is (layout == "jsonl")
+
+
+def without_spaces(text: str) -> str:
+    return unicodedata.normalize("NFC", "".join(clean_sentence(text).split()))
+
+
+@pytest.mark.parametrize("layout", ["document", "srt"])
+@CASES
+def test_texts_come_out_with_all_that_is_in_them_or_a_line_is_named(
+    cases: int, layout: str, tiny_directory: Path, loads_once: Translator
+) -> None:
+    def read(rng: random.Random) -> None:
+        data = damaged(SUBTITLES if layout == "srt" else DOCUMENT, rng)
+        is_real = rng.random() < 0.05 and len(data) < 2_000
+        text = translate(tiny_directory, layout, data, loads_once if is_real else Echo()).decode()
+        output, expected = text.split("\n")[:-1], lines_of(data)
+        assert len(output) == len(expected)
+        for written, source in zip(output, expected, strict=True):
+            if not source.strip() or "-->" in source:
+                assert clean_sentence(written) == clean_sentence(source)
+            elif layout == "document" and not is_real:
+                assert without_spaces(written) == without_spaces(source)
+        if not is_real:
+            before, after = without_spaces("".join(expected)), without_spaces("".join(output))
+            assert MARK.findall(after) == MARK.findall(before)
+            assert MARK.sub("", after) == MARK.sub("", before)  # a word may hold marks
+
+    outcomes = fuzz(read, cases)
+    assert outcomes["worked"] > cases / 20
+    assert bool(outcomes["refused"]) is (layout == "srt")
 
 
 @CASES

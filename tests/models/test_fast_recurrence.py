@@ -1,5 +1,6 @@
 import gc
 import weakref
+from typing import Any
 
 import pytest
 import torch
@@ -40,6 +41,57 @@ def test_loss_and_gradients_equal_those_of_the_plain_path(
         )
         results.append((*output, gradients))
     torch.testing.assert_close(*results)
+
+
+def guide() -> Tensor:
+    """Of `three_sentences`, some of whose target pieces are linked, one with two source pieces."""
+    guide = torch.zeros(3, 4, 5)
+    guide[0, 0, 1] = guide[0, 3, 2] = guide[1, 1, 4] = guide[2, 0, 0] = 1
+    guide[0, 1, :2] = 0.5
+    return guide
+
+
+@pytest.mark.parametrize("truncation_steps", [None, 1, 3])
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_guided_attention_learns_the_same_on_the_plain_path(
+    cell: str, layers: int, truncation_steps: int | None
+) -> None:
+    config = small_config(cell=cell, encoder_layers=layers, decoder_layers=layers)
+    model, results = small_model(config), []
+    for plain in (True, False):
+        with plain_path(plain):
+            output, attention = guided(model, truncation_steps=truncation_steps)
+        gradients = torch.autograd.grad(output.loss + 0.7 * attention, list(model.parameters()))
+        results.append((*output, attention, gradients))
+    torch.testing.assert_close(*results)
+    torch.testing.assert_close(results[1][:3], tuple(run(model)))
+    assert attention > 0
+
+
+def guided(model: EncoderDecoder, **options: Any) -> tuple[LossOutput, Tensor]:
+    return model.guided_loss(*three_sentences().all, guide(), label_smoothing=0.1, **options)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_cell_without_a_gradient_of_its_own_can_be_guided(
+    plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, results = small_model(small_config(cell="gru")), []
+    for has_gradient in (True, False):
+        monkeypatch.setattr(type(model.decoder.layers[0]), "has_gradient", has_gradient)
+        with plain_path(plain):
+            _, attention = guided(model)
+        gradients = torch.autograd.grad(attention, list(model.encoder.parameters()))
+        results.append((attention, gradients))
+    torch.testing.assert_close(*results)
+
+
+def test_a_guide_needs_attention() -> None:
+    model = small_model(small_config(attention="none"))
+    for plain in (True, False):
+        with plain_path(plain), pytest.raises(ValueError, match="needs a network with attention"):
+            guided(model)
 
 
 def test_float32_by_onednn_equals_float64(onednn: None) -> None:
@@ -83,16 +135,22 @@ def attention_inputs(cell: Cell) -> tuple[Tensor, ...]:
 MASK = torch.tensor([[True, True, True], [True, True, False]])
 
 
+@pytest.mark.parametrize("with_alignments", [False, True])
 @pytest.mark.parametrize("name", CELL_NAMES)
-def test_gradients_of_the_layer_with_attention_pass_gradcheck(name: str) -> None:
+def test_gradients_of_the_layer_with_attention_pass_gradcheck(
+    name: str, with_alignments: bool
+) -> None:
     cell = CELLS[name](2, HIDDEN_SIZE).double()
 
-    def outputs(*inputs: Tensor) -> tuple[Tensor, Tensor]:
+    def outputs(*inputs: Tensor) -> tuple[Tensor, ...]:
         embedded, keys, values, context, query, score, *state = inputs
         weights = AttentionWeights(context, query, score)
-        return run_attention_recurrence(
-            cell, weights, embedded, keys, values, MASK, tuple(state), stretch=TARGET_LENGTH
-        )
+        found = run_attention_recurrence(
+            cell, weights, embedded, keys, values, MASK, tuple(state), stretch=TARGET_LENGTH,
+            with_alignments=with_alignments,
+        )  # fmt: skip
+        assert len(found) == 2 + with_alignments
+        return found
 
     assert torch.autograd.gradcheck(outputs, attention_inputs(cell))
 

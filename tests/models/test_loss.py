@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -5,7 +7,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from seq2seq.models import loss as loss_module
-from seq2seq.models.loss import vocabulary_loss
+from seq2seq.models.loss import attention_loss, vocabulary_loss
 from seq2seq.models.products import plain_path
 
 BATCH, TARGET_LENGTH, READOUT_SIZE, VOCABULARY_SIZE, PAD = 3, 4, 5, 7, 0
@@ -171,3 +173,22 @@ def test_bfloat16_is_close_to_float32(low: str) -> None:
     torch.testing.assert_close(
         [part.float() for part in found], list(expected_gradients), rtol=0.05, atol=0.05
     )
+
+
+ALIGNMENTS = torch.tensor([[[0.5, 0.3, 0.2], [0.1, 0.8, 0.1]], [[1.0, 0.0, 0.0], [0.6, 0.4, 0.0]]])
+
+
+def test_the_attention_loss_is_a_cross_entropy_of_linked_pieces() -> None:
+    guide = torch.tensor([[[0.0, 1.0, 0.0], [0.0] * 3], [[0.0] * 3, [0.5, 0.5, 0.0]]])
+    expected = -(math.log(0.3) + (math.log(0.6) + math.log(0.4)) / 2)
+    assert attention_loss(ALIGNMENTS, guide).item() == pytest.approx(expected)
+    assert attention_loss(ALIGNMENTS, torch.zeros_like(guide)).item() == 0
+
+
+def test_attention_that_is_quite_elsewhere_leaves_gradients_finite() -> None:
+    scores = torch.tensor([[[0.0, 200.0], [0.0, 40.0]]], requires_grad=True)
+    guide = torch.tensor([[[1.0, 0.0], [1.0, 0.0]]])
+    loss = attention_loss(scores.softmax(-1), guide)
+    (gradient,) = torch.autograd.grad(1e3 * loss, scores)
+    assert loss.isfinite() and gradient.isfinite().all()
+    torch.testing.assert_close(gradient[0, 1], torch.tensor([-1e3, 1e3]))

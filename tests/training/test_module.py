@@ -1,6 +1,7 @@
 import copy
 import math
 
+import numpy as np
 import pytest
 import torch
 from copy_corpus import TINY_MODEL
@@ -62,6 +63,23 @@ def test_the_loss_is_per_real_target_piece(batch):
         logits.transpose(1, 2), batch.target_output_ids, ignore_index=0, label_smoothing=0.2
     )
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_loss_of_guided_attention_is_added_and_logged_apart():
+    links = [np.array([[0, 1], [2, 0]]), np.array([[0, 3]])]
+    guided = make_batch([[4, 5, 6], [7]], [[8, 9], [5, 6, 7, 8]], links=links)
+    losses = {}
+    for weight in (0.0, 2.0):
+        torch.manual_seed(1)
+        module = make_module(guided_attention=weight).eval()
+        losses[weight] = module.training_step(guided, 0)
+    losses[2.0].backward()
+    module.configure_gradient_clipping(torch.optim.SGD(module.parameters(), lr=1.0))
+    pieces = module.window.target_pieces
+    assert float(module.window.loss) / pieces == pytest.approx(losses[0.0].item())
+    attention_loss = float(module.window.attention_loss) / pieces
+    assert losses[2.0].item() == pytest.approx(losses[0.0].item() + 2.0 * attention_loss)
+    assert attention_loss > 0
 
 
 def test_the_plain_path_learns_the_same_from_the_same_steps(batch, monkeypatch):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from copy_corpus import TINY_MODEL, make_recipe
 from lightning.pytorch import Trainer
@@ -40,6 +41,7 @@ VARIANTS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"attention": "none", "context_steps": "first", "cell": "rnn"}, {}),
     ({"tie_embeddings": False, "bidirectional": False}, {"truncation_steps": 1}),
     ({"share_embeddings": True}, {"plain": True}),
+    ({}, {"guided_attention": 0.5}),
 ]
 
 
@@ -72,7 +74,10 @@ class _Step(nn.Module):
 
     def forward(self, indices: list[int]) -> torch.Tensor:
         sources, targets = zip(*(SENTENCES[index] for index in indices), strict=True)
-        return self.module.training_step(make_batch(sources, targets, indices), 0)
+        links = None
+        if self.module.config.guided_attention:
+            links = [np.array([[0, len(target) - 1]]) for target in targets]
+        return self.module.training_step(make_batch(sources, targets, indices, links=links), 0)
 
 
 def gradients(world: World, model: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:

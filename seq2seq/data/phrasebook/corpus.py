@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
+from seq2seq.data.phrasebook.alignments import Links, align
 from seq2seq.data.phrasebook.draw import Draw
 from seq2seq.data.phrasebook.korean import finish
 from seq2seq.data.phrasebook.patterns import FIXED_DRAFTS, PATTERNS, WEIGHTS
@@ -40,7 +41,9 @@ class PhrasebookPair:
         person: "first", "second" or "third", of the subject.
         verb_object: Korean verbs with their objects, in dictionary form.
         subject_verb: Korean subjects with their verbs.
-        alignment: Korean and English word indices that translate each other.
+        sure: Indices of Korean and English words that surely translate each other, ascending;
+            words are what spaces separate.
+        possible: The same of those that may do so, the sure ones among them.
     """
 
     korean: str
@@ -51,7 +54,8 @@ class PhrasebookPair:
     person: str
     verb_object: tuple[tuple[str, str], ...]
     subject_verb: tuple[tuple[str, str], ...]
-    alignment: tuple[tuple[int, int], ...] = ()
+    sure: Links = ()
+    possible: Links = ()
 
 
 def load_phrasebook(seed: int = 1) -> dict[str, list[PhrasebookPair]]:
@@ -129,35 +133,28 @@ def _realize(name: str, draft: Draft, level: str) -> PhrasebookPair:
             for word, role in korean
             if not (word in _YOU and role == "subject")
         ]
+    predicate = len(korean)
     first, *rest = finish(draft.predicate, draft.tense, level, draft.mood).split()
     korean += [*mark(first, draft.role), *mark(" ".join(rest), "ending")]
     end = "?" if draft.mood in ("question", "offer") else "."
-    english = draft.english
+    alignment = align(tuple(korean), draft.english, predicate=predicate)
     return PhrasebookPair(
         korean=_sentence(tuple(korean), end),
-        english=_sentence(english, end),
+        english=_sentence(draft.english, end),
         pattern=name,
         tense=draft.tense,
         speech_level=level,
         person=draft.person,
         verb_object=draft.verb_object,
         subject_verb=draft.subject_verb,
-        alignment=_align(tuple(korean), english),
+        sure=alignment.sure,
+        possible=alignment.possible,
     )
 
 
 def _sentence(words: Words, end: str) -> str:
     text = " ".join(word for word, _ in words) + end
     return unicodedata.normalize("NFC", text[0].upper() + text[1:])
-
-
-def _align(korean: Words, english: Words) -> tuple[tuple[int, int], ...]:
-    return tuple(
-        (i, j)
-        for i, (_, role) in enumerate(korean)
-        for j, (_, other) in enumerate(english)
-        if role == other
-    )
 
 
 def _words(sentence: str) -> list[str]:

@@ -119,7 +119,8 @@ def weather_suggestion(draw: Draw) -> Draft:
             _weather(rain, "-(으)니까") + action.korean,
             Predicate(action.verb.korean),
             mark(f"It is {english.inflect(verb, 'gerund')},", "weather")
-            + mark("so let's", "reason")
+            + mark("so", "reason")
+            + mark("let's", "suggestion")
             + action.english("base", "our"),
             actions=[action],
             mood="suggestion",

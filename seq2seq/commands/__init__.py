@@ -1,0 +1,1 @@
+"""The commands: functions whose arguments are options; they call and print, and compute nothing."""
