@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from seq2seq.batches import (
     Batches,
@@ -127,8 +128,7 @@ class Engine:
             "device": self.device,
         }
         with torch.inference_mode(), plain_path(self.plain):
-            batch = make_batch(source_ids, [[] for _ in source_ids]).to(self.device)
-            state = self.network.start(batch.source_ids, batch.source_lengths, candidate_ids)
+            state = self._start(source_ids, candidate_ids)
             if search.samples:
                 return self._sample(state, source_ids, search, common)
             return beam_search(
@@ -169,10 +169,9 @@ class Engine:
     def _score(self, source_ids: list[list[int]], target_ids: list[list[int]]) -> list[float]:
         """See `score`, for one batch."""
         with torch.inference_mode(), plain_path(self.plain):
-            batch = make_batch(source_ids, target_ids).to(self.device)
             return score_targets(
                 self.network.step,
-                self.network.start(batch.source_ids, batch.source_lengths),
+                self._start(source_ids),
                 [[*ids, EOS_ID] for ids in target_ids],
                 device=self.device,
             )
@@ -180,13 +179,14 @@ class Engine:
     def _force(self, source_ids: list[list[int]], target_ids: list[list[int]]) -> list[Forced]:
         """See `force`, for one batch."""
         with torch.inference_mode(), plain_path(self.plain):
-            batch = make_batch(source_ids, [[] for _ in source_ids]).to(self.device)
             return force_targets(
-                self.network.step,
-                self.network.start(batch.source_ids, batch.source_lengths),
-                target_ids,
-                device=self.device,
+                self.network.step, self._start(source_ids), target_ids, device=self.device
             )
+
+    def _start(self, source_ids: list[list[int]], candidate_ids: Tensor | None = None) -> Any:
+        """The network's state before the first step for a batch of sources."""
+        batch = make_batch(source_ids, [[] for _ in source_ids]).to(self.device)
+        return self.network.start(batch.source_ids, batch.source_lengths, candidate_ids)
 
 
 def _longest(part: Part, search: SearchConfig) -> int:
