@@ -9,12 +9,13 @@ import functools
 import inspect
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from seq2seq.commands.looking import align, inspect_sentence, score
 from seq2seq.commands.making import average, lexicon, report
 from seq2seq.commands.measuring import calibrate, evaluate, tune
+from seq2seq.commands.pictures import PICTURES
 from seq2seq.commands.translating import complete, translate
 from seq2seq.config import ConfigurationError, Recipe, SearchConfig
 from seq2seq.exits import run_command
@@ -46,16 +47,19 @@ def _dispatch(argv: list[str]) -> None:
 
 
 def _overview() -> str:
-    lines = [f"  {name:<12}{_first_line(command)}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
             "Machine translation with recurrent networks.",
             "",
             "usage: seq2seq COMMAND ...     seq2seq COMMAND --help     seq2seq --version",
             "",
-            *lines,
+            *_list(COMMANDS),
         ]
     )
+
+
+def _list(commands: Mapping[str, Callable[..., Any]]) -> list[str]:
+    return [f"  {name:<13}{_first_line(command)}" for name, command in commands.items()]
 
 
 def _train(argv: Sequence[str]) -> None:
@@ -63,6 +67,18 @@ def _train(argv: Sequence[str]) -> None:
     from seq2seq.recipe import run_with_options
 
     run_with_options(Recipe(), argv, command="seq2seq train", from_scratch=True)
+
+
+def _picture(argv: Sequence[str]) -> None:
+    """Draws what a trained model does, one of several pictures."""
+    name = argv[0] if argv else "--help"
+    if name in PICTURES:
+        _command(f"picture {name}", PICTURES[name])(argv[1:])
+    elif name in ("-h", "--help"):
+        usage = "usage: seq2seq picture KIND ...     seq2seq picture KIND --help"
+        print("\n".join([f"{_first_line(_picture)}", "", usage, "", *_list(PICTURES)]))
+    else:
+        raise ConfigurationError(f"unknown picture `{name}`{suggestion(name, PICTURES)}")
 
 
 def _command(name: str, function: Callable[..., None]) -> Callable[[Sequence[str]], None]:
@@ -114,6 +130,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "align": _command("align", align),
     "complete": _command("complete", complete),
     "inspect": _command("inspect", inspect_sentence),
+    "picture": _picture,
     "lexicon": _command("lexicon", lexicon),
     "average": _command("average", average),
     "report": _command("report", report),

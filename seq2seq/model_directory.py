@@ -15,28 +15,37 @@ Loading executes nothing that stands in the folder, and checks everything before
 """
 
 import dataclasses
-import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from seq2seq.config import ConfigurationError, Recipe, SearchConfig, choose
-from seq2seq.data.tokenizer import MOST_MODEL_BYTES, Tokenizer, Tokenizers
+from seq2seq.data.tokenizer import Tokenizers
 from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
 from seq2seq.decoding.shortlist import Lexicon
-from seq2seq.files import replacing
 from seq2seq.lexicon_file import lexicon_to_bytes, read_lexicon
 from seq2seq.model_card import write_model_card
+from seq2seq.model_files import CARD_FILE as CARD_FILE
+from seq2seq.model_files import WEIGHTS_FILE as WEIGHTS_FILE
+from seq2seq.model_files import ModelDirectoryError as ModelDirectoryError
+from seq2seq.model_files import (
+    digest,
+    load_tokenizer,
+    load_weights,
+    read_file,
+    read_weights_metadata,
+    to_json,
+    unique_shapes,
+    write_files,
+)
 from seq2seq.models.encoder_decoder import EncoderDecoder, build_model
 from seq2seq.models.weightless import without_weights
-from seq2seq.reading import check_file
 from seq2seq.recipe_yaml import (
     MOST_RECIPE_BYTES,
     recipe_from_values,
@@ -45,26 +54,17 @@ from seq2seq.recipe_yaml import (
 )
 from seq2seq.tensor_files import (
     checksum,
-    open_tensors,
-    read_metadata,
-    read_tensors,
     tensors_to_bytes,
 )
 
-RECIPE_FILE, WEIGHTS_FILE, LEXICON_FILE, SCORES_FILE, CARD_FILE = (
+RECIPE_FILE, LEXICON_FILE, SCORES_FILE, QUALITY_FILE = (
     "recipe.yaml",
-    "model.safetensors",
     "lexicon.safetensors",
     "scores.json",
-    "README.md",
+    "quality.yaml",
 )
-QUALITY_FILE = "quality.yaml"
 TOKENIZER_FILES = ("shared.model", "source.model", "target.model")
 _MOST_SCORES_BYTES = 10_000_000  # far above all that is saved
-
-
-class ModelDirectoryError(ConfigurationError):
-    """A folder that is no model directory, or a damaged one; the message is one sentence."""
 
 
 @dataclass(frozen=True)
@@ -118,14 +118,14 @@ def save_model_directory(
     model = _empty_model(recipe, tokenizers)
     tensors = {
         name: model_state[name].detach().to("cpu", torch.float32).contiguous().clone()
-        for name in _unique_shapes(model)
+        for name in unique_shapes(model)
     }
     decode = {**(extra or {}), "weights": checksum(tensors)}
     files = {
         RECIPE_FILE: recipe_to_yaml(recipe, decode=decode).encode(),
         **models,
         **({} if lexicon is None else {LEXICON_FILE: lexicon_to_bytes(lexicon, digests)}),
-        SCORES_FILE: _to_json(scores or {}),
+        SCORES_FILE: to_json(scores or {}),
         CARD_FILE: _to_card(recipe, scores or {}, folder),
         WEIGHTS_FILE: tensors_to_bytes(tensors, digests),
     }
@@ -139,7 +139,7 @@ def save_model_directory(
                 f"{error}"
             ) from error
 
-    _write_files(folder, files, check)
+    write_files(folder, files, check)
     for stale in {*TOKENIZER_FILES, LEXICON_FILE, QUALITY_FILE} - set(files):
         (folder / stale).unlink(missing_ok=True)
 
@@ -154,7 +154,7 @@ def add_lexicon(path: str | os.PathLike[str], lexicon: Lexicon, tokenizers: Toke
         The file of the lexicon.
     """
     data = lexicon_to_bytes(lexicon, _digests(tokenizers))
-    _write_files(Path(path), {LEXICON_FILE: data})
+    write_files(Path(path), {LEXICON_FILE: data})
     return Path(path, LEXICON_FILE)
 
 
@@ -170,7 +170,7 @@ def update_search(path: str | os.PathLike[str], search: SearchConfig) -> Path:
     folder = Path(path)
     recipe, decode = _load_recipe(folder)
     recipe = dataclasses.replace(recipe, search=search)
-    _write_files(folder, {RECIPE_FILE: recipe_to_yaml(recipe, decode=decode).encode()})
+    write_files(folder, {RECIPE_FILE: recipe_to_yaml(recipe, decode=decode).encode()})
     return folder / RECIPE_FILE
 
 
@@ -178,15 +178,13 @@ def update_scores(path: str | os.PathLike[str], recipe: Recipe, scores: Mapping[
     """Adds scores to those of a model directory, in `scores.json` and in the model card."""
     folder = Path(path)
     merged = {**read_scores(folder), **scores}
-    _write_files(
-        folder, {SCORES_FILE: _to_json(merged), CARD_FILE: _to_card(recipe, merged, folder)}
-    )
+    write_files(folder, {SCORES_FILE: to_json(merged), CARD_FILE: _to_card(recipe, merged, folder)})
 
 
 def read_scores(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Reads `scores.json`; empty if there is none, or none that can be read."""
     try:
-        scores = json.loads(_read(Path(path) / SCORES_FILE, _MOST_SCORES_BYTES))
+        scores = json.loads(read_file(Path(path) / SCORES_FILE, _MOST_SCORES_BYTES))
     except (ValueError, RecursionError):
         return {}
     return scores if isinstance(scores, dict) else {}
@@ -211,7 +209,7 @@ def load_model_directory(path: str | os.PathLike[str], *, with_lexicon: bool = T
 
 def _load(folder: Path, *, with_lexicon: bool) -> LoadedModel:
     recipe, decode = _load_recipe(folder)
-    metadata = _read_metadata(folder)
+    metadata = read_weights_metadata(folder)
     named = decode.pop("weights", {})
     # Weights without metadata were saved by another program.
     if not isinstance(named, dict) or (metadata and not named.items() <= metadata.items()):
@@ -224,7 +222,7 @@ def _load(folder: Path, *, with_lexicon: bool) -> LoadedModel:
         model = _empty_model(recipe, tokenizers)
     except ConfigurationError as error:
         raise ModelDirectoryError(f"{folder / RECIPE_FILE}: {error}") from error
-    _load_weights(folder, model)
+    load_weights(folder, model)
     lexicon = None
     if with_lexicon and (folder / LEXICON_FILE).exists():
         lexicon = read_lexicon(folder / LEXICON_FILE, tokenizers, _digests(tokenizers))
@@ -239,7 +237,7 @@ def _load_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:
             f"{folder} is a file, but a model directory is a folder that holds {RECIPE_FILE}."
         )
     file = folder / RECIPE_FILE
-    data = _read(file, MOST_RECIPE_BYTES)
+    data = read_file(file, MOST_RECIPE_BYTES)
     try:
         values = values_from_yaml(data.decode())
         if "format_version" not in values:
@@ -280,79 +278,12 @@ def _load_tokenizers(folder: Path, digests: Mapping[str, str]) -> Tokenizers:
             f"weights were not trained with."
         )
     if "shared.model" in names:
-        shared = _load_tokenizer(folder / "shared.model", digests)
+        shared = load_tokenizer(folder / "shared.model", digests)
         return Tokenizers(shared, shared)
     return Tokenizers(
-        _load_tokenizer(folder / "source.model", digests),
-        _load_tokenizer(folder / "target.model", digests),
+        load_tokenizer(folder / "source.model", digests),
+        load_tokenizer(folder / "target.model", digests),
     )
-
-
-def _load_tokenizer(file: Path, digests: Mapping[str, str]) -> Tokenizer:
-    data = _read(file, MOST_MODEL_BYTES)
-    if file.name in digests and _digest(data) != digests[file.name]:
-        raise ModelDirectoryError(
-            f"{file} does not fit {WEIGHTS_FILE}: it is damaged, or the weights were trained with "
-            f"another tokenizer."
-        )
-    try:
-        return Tokenizer.from_bytes(data)
-    except ConfigurationError as error:
-        raise ModelDirectoryError(f"{file}: {error}") from error
-
-
-def _read_metadata(folder: Path) -> dict[str, str]:
-    file = folder / WEIGHTS_FILE
-    with _open(file) as weights:
-        return read_metadata(file, weights)
-
-
-def _load_weights(folder: Path, model: nn.Module) -> None:
-    """Replaces the empty tensors of `model` by those of the folder."""
-    file = folder / WEIGHTS_FILE
-    with _open(file) as weights:
-        _check_shapes(file, weights, _unique_shapes(model))
-        tensors = read_tensors(file, weights)
-    for name, tensor in tensors.items():
-        # A sum takes no time; of finite weights it is finite, too, but for absurd ones.
-        if not tensor.sum().isfinite() and not tensor.isfinite().all():
-            raise ModelDirectoryError(f"{file}: `{name}` must be finite, but holds NaN or inf.")
-    aliases = _aliases(model)
-    tensors |= {alias: tensors[name] for alias, name in aliases.items()}
-    model.load_state_dict(tensors, assign=True)
-    for alias, name in aliases.items():  # assigning has torn tied parameters apart
-        owner, _, attribute = alias.rpartition(".")
-        setattr(model.get_submodule(owner), attribute, model.get_parameter(name))
-
-
-@contextmanager
-def _open(file: Path) -> Iterator[Any]:
-    try:
-        with open_tensors(file) as entries:
-            yield entries
-    except FileNotFoundError:
-        raise _missing(file) from None
-
-
-def _check_shapes(file: Path, weights: Any, expected: Mapping[str, list[int]]) -> None:
-    names = set(weights.keys())
-    for name in [n for n in expected if n not in names]:
-        raise ModelDirectoryError(f"{file} lacks the weights `{name}`.")
-    for name in sorted(names - set(expected)):
-        raise ModelDirectoryError(
-            f"{file} has weights `{name}`, for which the recipe has no place."
-        )
-    for name, shape in expected.items():
-        entry = weights.get_slice(name)
-        if list(entry.get_shape()) != shape:
-            raise ModelDirectoryError(
-                f"{file}: `{name}` has the shape {list(entry.get_shape())}, "
-                f"but recipe and tokenizers make it {shape}."
-            )
-        if entry.get_dtype() != "F32":
-            raise ModelDirectoryError(
-                f"{file}: `{name}` must be float32 (F32), but is {entry.get_dtype()}."
-            )
 
 
 def _empty_model(recipe: Recipe, tokenizers: Tokenizers) -> EncoderDecoder:
@@ -361,22 +292,6 @@ def _empty_model(recipe: Recipe, tokenizers: Tokenizers) -> EncoderDecoder:
         return build_model(
             recipe.model, tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size
         )
-
-
-def _unique_shapes(model: nn.Module) -> dict[str, list[int]]:
-    """Shapes of all weights by name; tied ones stand once, under their first name."""
-    aliases = _aliases(model)
-    return {n: list(t.shape) for n, t in model.state_dict().items() if n not in aliases}
-
-
-def _aliases(model: nn.Module) -> dict[str, str]:
-    """Further names of tied parameters, and the first name of each."""
-    first: dict[int, str] = {}
-    aliases = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        if first.setdefault(id(parameter), name) != name:
-            aliases[name] = first[id(parameter)]
-    return aliases
 
 
 def _tokenizer_bytes(tokenizers: Tokenizers) -> dict[str, bytes]:
@@ -390,46 +305,8 @@ def _tokenizer_bytes(tokenizers: Tokenizers) -> dict[str, bytes]:
 
 def _digests(tokenizers: Tokenizers) -> dict[str, str]:
     """What a file of tensors keeps of the tokenizers that its rows or ids belong to."""
-    return {name: _digest(data) for name, data in _tokenizer_bytes(tokenizers).items()}
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _to_json(scores: Mapping[str, Any]) -> bytes:
-    plain = json.dumps(scores, indent=2, ensure_ascii=False, default=_to_plain)
-    return (plain + "\n").encode(errors="backslashreplace")  # \\ud800 is JSON for half a character
+    return {name: digest(data) for name, data in _tokenizer_bytes(tokenizers).items()}
 
 
 def _to_card(recipe: Recipe, scores: Mapping[str, Any], folder: Path) -> bytes:
     return write_model_card(recipe, scores, folder).encode(errors="replace")
-
-
-def _to_plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    return str(value)
-
-
-def _read(file: Path, most_bytes: int) -> bytes:
-    try:
-        check_file(file, most_bytes=most_bytes)
-        return file.read_bytes()
-    except FileNotFoundError:
-        raise _missing(file) from None
-    except OSError as error:
-        raise ModelDirectoryError(f"{file} cannot be read: {error.strerror}.") from error
-
-
-def _missing(file: Path) -> ModelDirectoryError:
-    return ModelDirectoryError(f"{file.parent} is no model directory: {file.name} is missing.")
-
-
-def _write_files(
-    folder: Path, files: Mapping[str, bytes], check: Callable[..., object] | None = None
-) -> None:
-    """Writes all files beside their places, then moves them there one after the other."""
-    with replacing(*(folder / name for name in files), check=check) as parts:
-        for part, data in zip(parts, files.values(), strict=True):
-            part.write_bytes(data)

@@ -8,17 +8,20 @@ import types
 import typing
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
-from seq2seq.config import ConfigurationError, Recipe, SearchConfig, shown
+from seq2seq.config import ConfigurationError, Recipe, shown
+from seq2seq.language_config import LanguageRecipe
 
 FORMAT_VERSION = 1
 MOST_RECIPE_BYTES = 300_000  # of a file: far above all that anybody writes, read in seconds
 _LONGEST_NAME = 120  # of a foreign key in an error message, which is one line
 # Halves of characters: Python has them for bytes that are no UTF-8, also in names of files.
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+Settings = TypeVar("Settings")  # a frozen dataclass
 
 _TYPE_NAMES = {
     int: "a whole number",
@@ -30,7 +33,7 @@ _TYPE_NAMES = {
 }
 
 
-def recipe_to_yaml(recipe: Recipe, **sections: Any) -> str:
+def recipe_to_yaml(recipe: Recipe | LanguageRecipe, **sections: Any) -> str:
     """Writes every value of `recipe`, None included, and `sections` below it."""
     values = {"format_version": FORMAT_VERSION, **dataclasses.asdict(recipe), **sections}
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
@@ -89,9 +92,13 @@ def update_recipe(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     return _update(recipe, values, prefix="")
 
 
-def update_settings(search: SearchConfig, values: Mapping[str, Any]) -> SearchConfig:
-    """The same for the section `search` alone."""
-    found: SearchConfig = _update(search, values, prefix="search.")
+def update_settings(settings: Settings, values: Mapping[str, Any], *, prefix: str) -> Settings:
+    """The same for other dataclasses, such as the section `search` alone.
+
+    Args:
+        prefix: Stands before the keys in messages: "search.".
+    """
+    found: Settings = _update(settings, values, prefix)
     return found
 
 

@@ -49,7 +49,7 @@ def override_search(
         if name not in known:
             raise ConfigurationError(f"unknown search setting `{name}`{suggestion(name, known)}")
     given = {name: value for name, value in overrides.items() if value is not None}
-    search, own = update_settings(search, given), search
+    search, own = update_settings(search, given, prefix="search."), search
     choose(LENGTH_PENALTIES, search.length_penalty_kind, field="search.length_penalty_kind")
     _check_parts(search, abilities)
     _check_order(search, given, has_reverse=abilities.has_reverse)

@@ -17,6 +17,7 @@ import pytest
 from tiny_translator import SOURCES, TARGETS, train_tiny
 
 from seq2seq import cli
+from seq2seq.commands.pictures import PICTURES
 from seq2seq.config import SearchConfig
 from seq2seq.decoding.beam_search import beam_search
 from seq2seq.evaluate import evaluate_set
@@ -585,9 +586,25 @@ def test_version_and_help(run):
         assert all(f"  {name} " in out.decode() for name in cli.COMMANDS)
 
 
-@pytest.mark.parametrize("command", list(cli.COMMANDS))
+def test_the_help_of_picture_names_all_kinds(run):
+    for argv in [("picture",), ("picture", "--help")]:
+        code, out, _ = run(*argv)
+        assert code == 0
+        assert all(f"  {name} " in out.decode() for name in PICTURES)
+
+
+def test_an_unknown_picture_is_named_with_what_may_have_been_meant(run):
+    code, _, error = run("picture", "alignement")
+    assert code == 2
+    assert error == "seq2seq: unknown picture `alignement`; did you mean `alignment`?\n"
+
+
+SIMPLE_COMMANDS = [name for name in cli.COMMANDS if name != "picture"]
+
+
+@pytest.mark.parametrize("command", [*SIMPLE_COMMANDS, *(f"picture {kind}" for kind in PICTURES)])
 def test_every_option_has_a_help(run, command):
-    code, out, _ = run(command, "--help")
+    code, out, _ = run(*command.split(), "--help")
     assert code == 0
     text = " ".join(out.decode().split())
     assert f"usage: seq2seq {command} [options]" in text
