@@ -7,8 +7,8 @@
 
 writes benchmarks/results/<date>-<machine>.json, .md and .svg; kinds that `--only` leaves out stay
 as an earlier run of that day found them. `--publish` writes the headline into
-benchmarks/README.md and README.md, too. `--quick` tries everything on networks that are too small
-to tell anything.
+benchmarks/README.md, README.md and README.ko.md, too. `--quick` tries everything on networks that
+are too small to tell anything.
 """
 
 import argparse
@@ -31,7 +31,11 @@ from seq2seq.evaluation.charts import Interval, Series, interval_chart, line_cha
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
 RESULTS = FOLDER / "results"
-PAGES = {FOLDER / "README.md": "results", ROOT / "README.md": "speed"}
+PAGES = {
+    FOLDER / "README.md": "results",
+    ROOT / "README.md": "speed",
+    ROOT / "README.ko.md": "speed",
+}
 """Pages and the names of the blocks in them that are written anew."""
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from seq2seq.commands.language import evaluate_lm, generate
 from seq2seq.commands.looking import align, inspect_sentence, score
 from seq2seq.commands.making import average, lexicon, report
 from seq2seq.commands.measuring import calibrate, evaluate, tune
@@ -19,6 +20,7 @@ from seq2seq.commands.pictures import PICTURES
 from seq2seq.commands.translating import complete, translate
 from seq2seq.config import ConfigurationError, Recipe, SearchConfig
 from seq2seq.exits import run_command
+from seq2seq.language_config import LanguageRecipe
 from seq2seq.loading import Loading
 from seq2seq.options import Options
 from seq2seq.recipe_yaml import suggestion
@@ -67,6 +69,13 @@ def _train(argv: Sequence[str]) -> None:
     from seq2seq.recipe import run_with_options
 
     run_with_options(Recipe(), argv, command="seq2seq train", from_scratch=True)
+
+
+def _train_lm(argv: Sequence[str]) -> None:
+    """Trains a language model on a text file, or on this package's own source."""
+    from seq2seq.language_recipe import train_with_options
+
+    train_with_options(LanguageRecipe(), argv, command="seq2seq train_lm", from_scratch=True)
 
 
 def _picture(argv: Sequence[str]) -> None:
@@ -129,6 +138,9 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "score": _command("score", score),
     "align": _command("align", align),
     "complete": _command("complete", complete),
+    "train_lm": _train_lm,
+    "generate": _command("generate", generate),
+    "evaluate_lm": _command("evaluate_lm", evaluate_lm),
     "inspect": _command("inspect", inspect_sentence),
     "picture": _picture,
     "lexicon": _command("lexicon", lexicon),

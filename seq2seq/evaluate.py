@@ -219,8 +219,6 @@ def evaluate_set(
     seconds = time.perf_counter() - started
     hypotheses = [translation.text for translation in translations]
     settings = translator.search_settings(**search)
-    if translator.reverse is None:  # then such weights of the recipe count for nothing
-        settings = replace(settings, reverse_weight=0.0, length_weight=0.0)
     return SetResult(
         sources=sources,
         references=references,

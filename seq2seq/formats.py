@@ -259,13 +259,13 @@ class Jsonl(Format):
             "pieces": translation.pieces,
             "source_pieces": translation.source_pieces,
             "truncated": translation.truncated,
-            **_reverse(translation),
+            **_further(translation),
             "alternatives": [
                 {
                     "text": a.text,
                     "score": a.score,
                     "log_probability": a.log_probability,
-                    **_reverse(a),
+                    **_further(a),
                 }
                 for a in translation.alternatives
             ],
@@ -296,10 +296,13 @@ def _marked(text: str, translation: "Translation") -> str:
     return MARK + text if translation.is_doubtful and not translation.is_withheld else text
 
 
-def _reverse(translation: "Translation") -> dict[str, float]:
-    """What a model of the other direction thinks, if one was asked."""
-    value = translation.reverse_log_probability
-    return {} if value is None else {"reverse_log_probability": value}
+def _further(translation: "Translation") -> dict[str, float]:
+    """What a model of the other direction and a language model think, if they were asked."""
+    values = {
+        "reverse_log_probability": translation.reverse_log_probability,
+        "language_log_probability": translation.language_log_probability,
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _details(translation: "Translation") -> dict[str, Any]:

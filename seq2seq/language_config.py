@@ -13,20 +13,29 @@ class TextConfig:
     """The text that a language model learns from."""
 
     train: str | list[str] | None = None
-    """File of text in UTF-8, or .gz of it, or a list of files, one after another."""
+    """File of text in UTF-8, or .gz of it, or a list of files, one after another; tabs and other
+    control characters read as spaces."""
+    embedded: Literal["source"] | None = None
+    """In place of `train`: source, the Python source of this very package; also if neither is
+    given."""
     dev: str | list[str] | None = None
     """Like `train`; without it, the last twentieth of the training text, at most 2,000 lines."""
     test: str | list[str] | None = None
     """Like `train`; without it there is no test."""
     lines: Literal["text", "sentences"] = "text"
-    """text: lines follow one another, and the state of the network goes on from each to the next;
-    sentences: each line stands for itself, as it must where translations are to be ranked."""
+    """text: lines follow one another, and the state of the network goes on from each to the next,
+    as if the text began after a newline; sentences: each line stands for itself, as it must where
+    translations are to be ranked."""
 
     def __post_init__(self) -> None:
         for name in ("train", "dev", "test"):
             value = getattr(self, name)
             if value in ("", []) or (isinstance(value, list) and "" in value):
                 raise ConfigurationError(f"`text.{name}` must not be empty, but is {value!r}.")
+        if self.train is not None and self.embedded is not None:
+            raise ConfigurationError(
+                "`text.train` and `text.embedded` exclude each other; leave one of them out."
+            )
 
 
 @dataclass(frozen=True)
@@ -122,10 +131,11 @@ class LanguageRecipe:
     name: str = "language-model"
     """Name of the run; its folder is runs/<name>."""
     language: str = "en"
-    """Language code of the text, which decides what a word is."""
+    """Language code of the text, for the model card; nothing is computed differently."""
     text: TextConfig = field(default_factory=TextConfig)
     tokenizer_of: str | None = None
-    """Model directory of a translator whose target pieces are taken, in place of `tokenizer`."""
+    """Model directory of a translator whose target pieces are taken; then nothing of `tokenizer`
+    may be given."""
     tokenizer: TokenizerConfig = field(default_factory=_characters)
     model: LanguageNetworkConfig = field(default_factory=LanguageNetworkConfig)
     training: LanguageTrainingConfig = field(default_factory=LanguageTrainingConfig)
@@ -143,4 +153,9 @@ class LanguageRecipe:
         if self.tokenizer.sampling:
             raise ConfigurationError(
                 "`tokenizer.sampling` has no meaning for running text; set it to 0."
+            )
+        if not self.tokenizer.shared:
+            raise ConfigurationError(
+                "`tokenizer.shared` has no meaning for a language model, which has one side; leave "
+                "it out."
             )

@@ -1,9 +1,11 @@
 """Saves and loads a language model, recipe, weights and tokenizer, as one folder.
 
-language_model.yaml   format_version and the whole recipe, and the checksum of its `weights`
+language_model.yaml   format_version and the whole recipe, the checksum of its `weights`, and
+                      those of the lines of its `texts`
 model.safetensors     the weights in float32
 text.model            the SentencePiece model
 scores.json           losses of development and test text; for people, never needed
+README.md             the model card; likewise
 """
 
 import os
@@ -17,7 +19,9 @@ from torch import Tensor
 from seq2seq.config import ConfigurationError
 from seq2seq.data.tokenizer import Tokenizer
 from seq2seq.language_config import LanguageRecipe
+from seq2seq.model_card import write_language_model_card
 from seq2seq.model_files import (
+    CARD_FILE,
     WEIGHTS_FILE,
     ModelDirectoryError,
     digest,
@@ -33,8 +37,9 @@ from seq2seq.models.language_model import LanguageNetwork
 from seq2seq.models.weightless import without_weights
 from seq2seq.recipe_yaml import (
     MOST_RECIPE_BYTES,
+    language_recipe_from_values,
     recipe_to_yaml,
-    update_settings,
+    texts_from_values,
     values_from_yaml,
 )
 from seq2seq.tensor_files import checksum, tensors_to_bytes
@@ -56,6 +61,8 @@ class LoadedLanguageModel:
     tokenizer: Tokenizer
     weights: Mapping[str, str]
     """Checksum of the weights."""
+    texts: Mapping[str, str]
+    """Checksums of train and dev, by `checksum_of`; none in folders of other programs."""
 
 
 def is_language_model(path: str | os.PathLike[str]) -> bool:
@@ -70,12 +77,14 @@ def save_language_model(
     tokenizer: Tokenizer,
     *,
     scores: Mapping[str, Any] | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> None:
     """Writes the folder, which has been loaded once before anything takes its place.
 
     Args:
         network_state: The network's `state_dict`.
         scores: Plain values by name of the text, for `scores.json`.
+        texts: Checksums of the lines of train and dev.
 
     Raises:
         ModelDirectoryError: If the new files would not load.
@@ -87,9 +96,12 @@ def save_language_model(
     shapes = unique_shapes(_empty_network(recipe, tokenizer))
     tensors = {name: network_state[name].detach().cpu().float().contiguous() for name in shapes}
     files = {
-        LANGUAGE_RECIPE_FILE: recipe_to_yaml(recipe, weights=checksum(tensors)).encode(),
+        LANGUAGE_RECIPE_FILE: recipe_to_yaml(
+            recipe, weights=checksum(tensors), texts=dict(texts or {})
+        ).encode(),
         TEXT_MODEL_FILE: model,
         SCORES_FILE: to_json(scores or {}),
+        CARD_FILE: write_language_model_card(recipe, scores or {}, folder).encode(),
         WEIGHTS_FILE: tensors_to_bytes(tensors, {TEXT_MODEL_FILE: digest(model)}),
     }
     write_files(folder, files, lambda *parts: load_language_model_directory(parts[0].parent))
@@ -101,7 +113,15 @@ def load_language_model_directory(path: str | os.PathLike[str]) -> LoadedLanguag
     Raises:
         ModelDirectoryError: If it is none, or something in it is missing, foreign or damaged.
     """
-    folder = Path(path)
+    try:
+        return _load(Path(path))
+    except ModelDirectoryError:
+        raise
+    except ConfigurationError as error:
+        raise ModelDirectoryError(str(error)) from error
+
+
+def _load(folder: Path) -> LoadedLanguageModel:
     file = folder / LANGUAGE_RECIPE_FILE
     if folder.is_dir() and not file.exists() and (folder / "recipe.yaml").exists():
         raise ModelDirectoryError(
@@ -109,9 +129,8 @@ def load_language_model_directory(path: str | os.PathLike[str]) -> LoadedLanguag
         )
     try:
         values = values_from_yaml(read_file(file, MOST_RECIPE_BYTES).decode())
-        values.pop("format_version", None)
-        named = values.pop("weights", {})
-        recipe: LanguageRecipe = update_settings(LanguageRecipe(), values, prefix="")
+        named, texts = values.get("weights", {}), texts_from_values(values)
+        recipe = language_recipe_from_values(values)
     except UnicodeDecodeError as error:
         raise ModelDirectoryError(f"{file}: the text is not UTF-8.") from error
     except ModelDirectoryError:
@@ -127,7 +146,7 @@ def load_language_model_directory(path: str | os.PathLike[str]) -> LoadedLanguag
     except ConfigurationError as error:
         raise ModelDirectoryError(f"{file}: {error}") from error
     load_weights(folder, network)
-    return LoadedLanguageModel(recipe, network.eval(), tokenizer, named)
+    return LoadedLanguageModel(recipe, network.eval(), tokenizer, named, texts)
 
 
 def _empty_network(recipe: LanguageRecipe, tokenizer: Tokenizer) -> LanguageNetwork:

@@ -18,6 +18,7 @@ from seq2seq.constraints import ConstraintError
 from seq2seq.exits import INTERRUPTED
 from seq2seq.formats import FORMATS
 from seq2seq.glossary import Glossary, read_glossary, read_phrases
+from seq2seq.language_model_directory import LANGUAGE_RECIPE_FILE, TEXT_MODEL_FILE
 from seq2seq.lines import LineReader, numbered_windows, reason
 from seq2seq.loading import Loading
 from seq2seq.model_directory import (
@@ -99,7 +100,7 @@ class LineTranslator:
                 f"`model.attention` none."
             )
         self.search = self.translator.search_settings(**job.search)
-        self.translator.refuse_idle_reverse(self.search)
+        self.translator.refuse_idle(self.search)
         self.window_size = WINDOW_BATCHES * self.search.batch_size
         self.listener = listener
         self.counts: Counter[str] = Counter()
@@ -184,6 +185,8 @@ class LineTranslator:
             "model": _digest_model(Path(self.job.model)),
             "reverse": self.job.reverse and _digest_model(Path(self.job.reverse)),
             "ensemble": [_digest_model(Path(member)) for member in loading.ensemble],
+            "language_model": loading.language_model
+            and _digest_model(Path(loading.language_model)),
             "ensemble_weights": loading.ensemble_weights,
             "ensemble_kind": loading.ensemble_kind,
             "format": self.job.format,
@@ -269,10 +272,10 @@ def _with_advice(message: str, shard: Shard) -> str:
 
 
 def _digest_model(folder: Path) -> str:
-    """Of the files that a translator is made of, by name."""
+    """Of the files that a translator or a language model is made of, by name."""
     digest = hashlib.sha256()
     names = [RECIPE_FILE, WEIGHTS_FILE, LEXICON_FILE, QUALITY_FILE, *TOKENIZER_FILES]
-    for name in sorted(names):
+    for name in sorted([*names, LANGUAGE_RECIPE_FILE, TEXT_MODEL_FILE]):
         with contextlib.suppress(FileNotFoundError):
             found = _digest_file(folder / name)
             digest.update(f"{name}\0".encode())

@@ -25,3 +25,6 @@ class Loading:
     """How much each model counts, the first one first; all the same if not given."""
     ensemble_kind: Literal["log_linear", "arithmetic"] = "log_linear"
     """log_linear joins the models' log-probabilities, arithmetic their probabilities."""
+    language_model: str | None = None
+    """Folder of a language model for sentences in the model's own target pieces, which takes part
+    as `fusion_weight` and `language_weight` say."""

@@ -8,9 +8,11 @@ from typing import Any
 import torch
 
 from seq2seq.config import ConfigurationError, Recipe
+from seq2seq.data.tokenizer import Tokenizer
 from seq2seq.decoding.ensemble import Ensemble, Network, normalise_weights
 from seq2seq.decoding.shortlist import Lexicon
 from seq2seq.devices import is_bfloat16_fast
+from seq2seq.language_config import LanguageRecipe
 from seq2seq.languages import base_language
 from seq2seq.model_directory import LoadedModel, load_model_directory
 from seq2seq.models.encoder_decoder import EncoderDecoder
@@ -134,6 +136,32 @@ def check_reverse(recipe: Recipe, reverse: Recipe, path: str | os.PathLike[str])
         raise ConfigurationError(
             f"`reverse` must translate {ours[1]} to {ours[0]}, but {path} translates "
             f"{theirs[1]} to {theirs[0]}."
+        )
+
+
+def check_language_model(
+    translator: LoadedModel,
+    recipe: LanguageRecipe,
+    tokenizer: Tokenizer,
+    path: str | os.PathLike[str],
+) -> None:
+    """Refuses a language model that cannot take part in a search for translations.
+
+    Args:
+        path: Of the language model.
+
+    Raises:
+        ConfigurationError: If it has other pieces, or was trained on running text.
+    """
+    if tokenizer.to_bytes() != translator.tokenizers.target.to_bytes():
+        raise ConfigurationError(
+            f"`language_model` must have the target pieces of the translator, but {path} has "
+            f"others; train it with `--tokenizer_of` and the translator's directory."
+        )
+    if recipe.text.lines != "sentences":
+        raise ConfigurationError(
+            f"`language_model` must know where sentences begin, but {path} was trained with "
+            f"`text.lines` {recipe.text.lines}; train one with `--text.lines sentences`."
         )
 
 

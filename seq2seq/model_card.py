@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq.config import CorpusConfig, Recipe
+from seq2seq.language_config import LanguageRecipe, TextConfig
 
 
 def write_model_card(recipe: Recipe, scores: Mapping[str, Any], folder: Path) -> str:
@@ -65,7 +66,75 @@ print(translator.translate("...").text)
 """
 
 
-def command_again(folder: Path) -> str:
+def write_language_model_card(
+    recipe: LanguageRecipe, scores: Mapping[str, Any], folder: Path
+) -> str:
+    """Writes README.md of a language model.
+
+    Args:
+        scores: For each text its losses by name, as `scores.json` has them.
+        folder: Of the model, from where the run was started.
+    """
+    model = recipe.model
+    kind = "running text" if recipe.text.lines == "text" else "sentences, each for itself"
+    rows = [
+        f"| {name} | {loss['bits_per_character']:.3f} | {loss['perplexity']:.2f} | "
+        f"{loss['word_perplexity']:.1f} | {loss['characters']:,} |"
+        for name, loss in scores.items()
+    ]
+    header = "| text | bits per character | perplexity per piece | per word | characters |"
+    table = "\n".join([header, "|---|--:|--:|--:|--:|", *rows]) if rows else "Not evaluated yet."
+    return f"""---
+language: ["{recipe.language}"]
+library_name: seq2seq
+pipeline_tag: text-generation
+---
+
+# {recipe.name}: a language model
+
+A recurrent language model of {kind}: {model.num_layers} layer(s) of {model.hidden_size}
+{model.cell.upper()} units. `language_model.yaml` has every setting. The same run again, from the
+folder where it was started:
+
+```
+{command_again(folder, "train_lm", "language_model.yaml")}
+```
+
+## Text
+
+{_describe_text(recipe.text)}
+
+## Losses
+
+{table}
+
+The end of a line counts as a character, a piece and a word.
+
+## Use
+
+From the folder that holds this one:
+
+```
+seq2seq generate {folder.name} --length 400 --temperature 0.7
+seq2seq evaluate_lm {folder.name} --text FILE
+```
+
+```python
+from seq2seq.language_model import LanguageModel
+
+print(LanguageModel.load("{folder.name}").generate(length=400, temperature=0.7)[0])
+```
+"""
+
+
+def _describe_text(text: TextConfig) -> str:
+    if text.train is None:
+        return "The Python source of seq2seq itself."
+    files = [text.train] if isinstance(text.train, str) else text.train
+    return "Files: " + ", ".join(f"`{name}`" for name in files) + "."
+
+
+def command_again(folder: Path, command: str = "train", recipe_file: str = "recipe.yaml") -> str:
     """The command that runs a recipe anew, under a name of its own.
 
     Args:
@@ -73,8 +142,8 @@ def command_again(folder: Path) -> str:
     """
     # Of `.` or `..` the name is known only from above.
     folder = folder if folder.name == folder.resolve().name else folder.resolve()
-    recipe, name = shlex.quote(str(folder / "recipe.yaml")), shlex.quote(f"{folder.name}-again")
-    return f"seq2seq train --config {recipe} --name {name}"
+    recipe, name = shlex.quote(str(folder / recipe_file)), shlex.quote(f"{folder.name}-again")
+    return f"seq2seq {command} --config {recipe} --name {name}"
 
 
 def _describe_corpus(corpus: CorpusConfig) -> str:

@@ -29,6 +29,7 @@ from seq2seq.config import ConfigurationError, Recipe, SearchConfig, choose
 from seq2seq.data.tokenizer import Tokenizers
 from seq2seq.decoding.length_penalty import LENGTH_PENALTIES
 from seq2seq.decoding.shortlist import Lexicon
+from seq2seq.language_model_directory import is_language_model
 from seq2seq.lexicon_file import lexicon_to_bytes, read_lexicon
 from seq2seq.model_card import write_model_card
 from seq2seq.model_files import CARD_FILE as CARD_FILE
@@ -207,6 +208,15 @@ def load_model_directory(path: str | os.PathLike[str], *, with_lexicon: bool = T
         raise ModelDirectoryError(str(error)) from error
 
 
+def load_tokenizers(path: str | os.PathLike[str]) -> Tokenizers:
+    """Reads the tokenizers of a model directory, and of its weights only whose they are.
+
+    Raises:
+        ModelDirectoryError: If it is none, or they are missing or damaged.
+    """
+    return _load_tokenizers(Path(path), read_weights_metadata(Path(path)))
+
+
 def _load(folder: Path, *, with_lexicon: bool) -> LoadedModel:
     recipe, decode = _load_recipe(folder)
     metadata = read_weights_metadata(folder)
@@ -237,6 +247,11 @@ def _load_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:
             f"{folder} is a file, but a model directory is a folder that holds {RECIPE_FILE}."
         )
     file = folder / RECIPE_FILE
+    if not file.exists() and is_language_model(folder):
+        raise ModelDirectoryError(
+            f"{folder} holds a language model, not a translator; let it write with `seq2seq "
+            f"generate`."
+        )
     data = read_file(file, MOST_RECIPE_BYTES)
     try:
         values = values_from_yaml(data.decode())

@@ -23,6 +23,7 @@ _LONGEST_NAME = 120  # of what was typed for an option, in an error message
 # Lists among the arguments of a command, which take several values: of what type, and its name.
 _SEVERAL: dict[Any, tuple[type, str]] = {
     list[str]: (str, "one or more texts"),
+    list[int]: (int, "one or more whole numbers"),
     list[float]: (float, "one or more numbers"),
 }
 
@@ -54,7 +55,7 @@ class Options:
     def add_function(self, function: Callable[..., Any], skip: Sequence[str] = ()) -> None:
         """Adds the arguments of a function; those before `*` without a default go by position.
 
-        One of the type `list[str]` or `list[float]` takes one or more values: `--names a b`.
+        One of a type in `_SEVERAL`, such as `list[str]`, takes one or more values: `--names a b`.
         """
         annotations = typing.get_type_hints(function)
         own = {n: a for n, a in annotations.items() if n not in (*skip, "return")}

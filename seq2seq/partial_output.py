@@ -32,6 +32,7 @@ _DIGESTS = {
     "model": "the model",
     "reverse": "the reverse model",
     "ensemble": "the ensemble",
+    "language_model": "the language model",
     "terms": "the glossary",
     "forbidden": "the list of what is forbidden",
 }

@@ -14,17 +14,24 @@ from seq2seq.alignments import describe_words
 from seq2seq.batches import naming_owners
 from seq2seq.casing import Caser, restore_case
 from seq2seq.confidence import Quality, judge, with_confidence
-from seq2seq.config import EOS_ID, SearchConfig
+from seq2seq.config import EOS_ID, ConfigurationError, SearchConfig
 from seq2seq.copying import Copied, Masked, copy_words, fill, unmask
 from seq2seq.data.tokenizer import Tokenizers
 from seq2seq.decoding.beam_search import Hypothesis
-from seq2seq.decoding.length_penalty import Ranking
 from seq2seq.decoding.scoring import Forced
+from seq2seq.decoding.trace import Trace
 from seq2seq.engine import Engine, Part
 from seq2seq.preparation import Preparation, Sentence
 from seq2seq.reranking import Scorer, is_ranked_anew, rerank, score_sources, with_all_hypotheses
 from seq2seq.source import Source
-from seq2seq.translation import Translation, from_alternatives, join_translations, with_best
+from seq2seq.translation import (
+    TargetScore,
+    Translation,
+    from_alternatives,
+    join_translations,
+    score_fused,
+    with_best,
+)
 
 
 class Wants(NamedTuple):
@@ -62,6 +69,28 @@ class Pipeline:
             with_best(judge(translation, self.search), terms=source.terms)
             for translation, source in zip(self._translate(sources), sources, strict=True)
         ]
+
+    def trace(self, source: Source) -> tuple[Hypothesis, Trace]:
+        """What beam search finds for a source, and every step of how; nothing is changed later.
+
+        Raises:
+            ConstraintError: As `run`.
+            ConfigurationError: If it is no single search by a beam.
+        """
+        if self.search.samples:
+            raise ConfigurationError(
+                "`search.samples` draws at random where a beam would search; set it to 0."
+            )
+        (sentence,) = self.preparation.prepare([source], self.search)
+        if not sentence.parts:
+            raise ConfigurationError("the sentence is blank; give one with words.")
+        if len(sentence.parts) > 1:
+            raise ConfigurationError(
+                f"the source is searched in {len(sentence.parts)} parts, each by a beam of its "
+                f"own; give one sentence, or a shorter one."
+            )
+        part = Part(sentence.parts[0].ids, sentence.rules[0])
+        return self.engine.trace(part, self.search)
 
     def _translate(self, sources: Sequence[Source]) -> list[Translation]:
         if self.search.preserve:
@@ -122,7 +151,7 @@ class Pipeline:
             self.engine.search, parts, with_alignment=self.wants.with_alignment
         )
         search = self.search
-        if not search.mbr and (self.reverse is None or not is_ranked_anew(search)):
+        if not search.mbr and not is_ranked_anew(search):
             return self._copy(sentences, find(search))
         found = self._copy(sentences, find(with_all_hypotheses(search)))
         if search.mbr:
@@ -141,8 +170,12 @@ class Pipeline:
     def _rerank(
         self, parts: Sequence[Masked], found: Sequence[Sequence[Copied]]
     ) -> list[list[Copied]]:
-        """The n best by models of both directions, with what the reverse one thinks."""
-        assert self.reverse is not None
+        """The n best by all models, with what the reverse one thinks."""
+        if self.reverse is None:
+            return [
+                [own[i] for i in rerank(_hypotheses(own), [_size(part)] * len(own), self.search)]
+                for part, own in zip(parts, found, strict=True)
+            ]
         sources = [unmask(part, self._tokenizers.source, self._languages[0]) for part in parts]
         scores = score_sources(self.reverse, sources, list(map(self._texts, found)))
         return [
@@ -201,6 +234,7 @@ class Pipeline:
                 alignment=_without_padding(hypothesis.alignment, len(source_pieces)),
                 truncated=hypothesis.truncated,
                 reverse_log_probability=hypothesis.reverse_log_probability,
+                language_log_probability=hypothesis.language_log_probability,
             )
             for hypothesis, copies in found
         )
@@ -232,13 +266,17 @@ class Pipeline:
     def _translate_blank(self) -> Translation:
         """What a blank source becomes, whatever the network would say: nothing."""
         (log_probability,) = self.engine.score([[]], [[]], self.search)
+        language = None
+        if self.engine.language is not None:
+            (language,) = self.engine.score_alone([[EOS_ID]])
         has_alignment = self.wants.with_alignment and self.preparation.has_attention
         hypothesis = Hypothesis(
             ids=[EOS_ID],
             log_probability=log_probability,
-            score=Ranking.of(self.search).score(log_probability, 1),
+            score=score_fused(log_probability, language, 1, self.search),
             alignment=torch.ones(1, 1) if has_alignment else None,
             truncated=False,
+            language_log_probability=language,
         )
         part, found = Masked([], []), [Copied(hypothesis, ())]
         (forced,) = self._force([part], [found])
@@ -270,6 +308,11 @@ class Pipeline:
 def _parts(sentences: Sequence[Sentence]) -> list[Masked]:
     """What is searched, of all sources."""
     return [part for sentence in sentences for part in sentence.parts]
+
+
+def _size(part: Masked) -> TargetScore:
+    """A source of which only the length is known, `</s>` counted."""
+    return TargetScore(num_pieces=len(part.ids) + 1)
 
 
 def _hypotheses(found: Sequence[Copied]) -> list[Hypothesis]:

@@ -5,7 +5,7 @@ import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from seq2seq.config import ConfigurationError, CorpusConfig, Recipe
 from seq2seq.exits import run_command
@@ -16,6 +16,8 @@ from seq2seq.sizes import suit
 if TYPE_CHECKING:
     from seq2seq.data.corpus import Pairs
     from seq2seq.translator import Translator
+
+T = TypeVar("T")
 
 
 def run(recipe: Recipe, argv: Sequence[str] | None = None) -> None:
@@ -159,13 +161,22 @@ def _read_config(*, config: str | None = None) -> Recipe:
         config: YAML with a recipe, such as the recipe.yaml of a run; other options override its
             values.
     """
-    file = Path(str(config))
+    return read_config(str(config), recipe_from_yaml)
+
+
+def read_config(path: str, parse: Callable[[str], T]) -> T:
+    """What `parse` makes of a file with a recipe.
+
+    Raises:
+        ConfigurationError: If it is too large, no UTF-8, or as `parse` does; names the file.
+    """
+    file = Path(path)
     with open(file, "rb") as opened:  # it may be a pipe, of which nobody knows the size
         data = opened.read(MOST_RECIPE_BYTES + 1)
     try:
         if len(data) > MOST_RECIPE_BYTES:
             raise ConfigurationError("the file is too large to be a recipe.")
-        return recipe_from_yaml(data.decode())
+        return parse(data.decode())
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{file}: the text is not UTF-8.") from error
     except ConfigurationError as error:

@@ -56,6 +56,34 @@ def recipe_from_values(
     values: Mapping[str, Any], *, sections: Iterable[str] = ("decode",)
 ) -> Recipe:
     """What `recipe_from_yaml` makes of what `values_from_yaml` gave."""
+    return update_recipe(Recipe(), _without(values, sections))
+
+
+def language_recipe_from_yaml(text: str) -> LanguageRecipe:
+    """Reads the recipe of a language model, as `recipe_from_yaml` does that of a translator.
+
+    Raises:
+        ConfigurationError: If the text is no YAML, or a key or a value is wrong; names the key.
+    """
+    return language_recipe_from_values(values_from_yaml(text))
+
+
+def language_recipe_from_values(values: Mapping[str, Any]) -> LanguageRecipe:
+    """What `language_recipe_from_yaml` makes of what `values_from_yaml` gave."""
+    found: LanguageRecipe = _update(
+        LanguageRecipe(), _without(values, ["weights", "texts"]), prefix=""
+    )
+    return found
+
+
+def texts_from_values(values: Mapping[str, Any]) -> dict[str, str]:
+    """The checksums of the texts of a language model, by name; none if it does not say any."""
+    texts = values.get("texts", {})
+    return texts if isinstance(texts, dict) else {}
+
+
+def _without(values: Mapping[str, Any], sections: Iterable[str]) -> dict[str, Any]:
+    """The recipe alone, of a format that is known."""
     values = dict(values)
     version = values.pop("format_version", FORMAT_VERSION)
     if version != FORMAT_VERSION or isinstance(version, bool):
@@ -65,7 +93,7 @@ def recipe_from_values(
         )
     for section in sections:
         values.pop(section, None)
-    return update_recipe(Recipe(), values)
+    return values
 
 
 def values_from_yaml(text: str) -> dict[str, Any]:

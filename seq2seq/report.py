@@ -28,6 +28,7 @@ from seq2seq.tensor_files import open_tensors
 REPORT_FILE = "report.html"
 _MOST_BYTES = 1_000_000_000  # of a file with text
 _CELL = 26  # pixels; smaller than in a figure that stands alone
+_TOLD_FROM = 0.1  # weight of cells that tell it on hover; a page has many sentences
 
 
 def write_report(
@@ -106,6 +107,11 @@ def _read_recipe(folder: Path) -> Recipe:
     try:
         check_file(file, most_bytes=MOST_RECIPE_BYTES)
     except FileNotFoundError as error:
+        if (folder / "language_model.yaml").exists():
+            raise ConfigurationError(
+                f"{folder} holds a language model, not a translator; scores.json and "
+                f"logs/metrics.csv in it say how it learnt."
+            ) from error
         raise ConfigurationError(f"{folder} is no run folder: recipe.yaml is missing.") from error
     try:
         return recipe_from_yaml(file.read_bytes().decode())
@@ -254,7 +260,9 @@ def _read_alignments(file: Path, recipe: Recipe) -> dict[tuple[str, int], str]:
         try:
             alignment = Alignment(entry["source_pieces"], entry["target_pieces"], entry["weights"])
             title = f"Alignment of sentence {entry['index'] + 1}"
-            figure = draw_alignment(alignment, title, cell=_CELL, languages=languages)
+            figure = draw_alignment(
+                alignment, title, cell=_CELL, told_from=_TOLD_FROM, languages=languages
+            )
             figures[str(entry["set"]), int(entry["index"])] = figure
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise ConfigurationError(

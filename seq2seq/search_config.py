@@ -59,8 +59,13 @@ class SearchConfig:
     reverse_weight: float = 0.0
     """Ranks hypotheses anew: weight of the log-probability of the source by a model of the other
     direction."""
+    language_weight: float = 0.0
+    """Ranks hypotheses anew: weight of their log-probability by a language model."""
     length_weight: float = 0.0
-    """Ranks hypotheses anew: weight of their lengths in pieces; it needs such a model, too."""
+    """Ranks hypotheses anew: weight of their lengths in pieces; it needs one of these models."""
+    fusion_weight: float = 0.0
+    """Weight of the log-probability by a language model at each step of the search (Gulcehre et
+    al., 2015)."""
     preserve: bool = False
     """Numbers, URLs, e-mail addresses and {placeholders} of the source stand in the translation."""
     copy_unknown: bool = False
@@ -86,9 +91,9 @@ class SearchConfig:
         within("search.length_penalty", self.length_penalty, 0, 10)
         within("search.min_length", self.min_length, 0, 1_000_000)
         within("search.shortlist", self.shortlist, 0, 1_000_000)
-        for name in ("word_reward", "reverse_weight", "length_weight"):
+        for name in ("word_reward", "reverse_weight", "language_weight", "length_weight"):
             within(f"search.{name}", getattr(self, name), -100, 100)
-        for name in ("coverage_penalty", "diversity_strength"):
+        for name in ("coverage_penalty", "diversity_strength", "fusion_weight"):
             within(f"search.{name}", getattr(self, name), 0, 100)
         within("search.samples", self.samples, 0, MOST_SAMPLES)
         for name in ("no_repeat_ngram", "top_k"):

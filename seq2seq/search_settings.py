@@ -19,6 +19,18 @@ _ONLY_WITH = {
     "low_confidence": "min_confidence",
 }
 
+# Weights of models that are loaded beside a translator: each needs one of these abilities.
+_WEIGHTS_OF = {
+    "reverse_weight": ("has_reverse",),
+    "language_weight": ("has_language_model",),
+    "fusion_weight": ("has_language_model",),
+    "length_weight": ("has_reverse", "has_language_model"),
+}
+_MODELS = {
+    "has_reverse": "a model of the other direction; give it as `reverse`",
+    "has_language_model": "a language model; give it as `language_model`",
+}
+
 
 class Abilities(NamedTuple):
     """What a translator has that settings may need."""
@@ -31,6 +43,7 @@ class Abilities(NamedTuple):
     has_quality: Callable[[], bool]
     """Looks only when it is called."""
     has_reverse: bool
+    has_language_model: bool
     ensemble_kind: str | None
     """A name in `decoding.ensemble.KINDS`; None for a model alone."""
 
@@ -52,7 +65,8 @@ def override_search(
     search, own = update_settings(search, given, prefix="search."), search
     choose(LENGTH_PENALTIES, search.length_penalty_kind, field="search.length_penalty_kind")
     _check_parts(search, abilities)
-    _check_order(search, given, has_reverse=abilities.has_reverse)
+    search = _without_idle_weights(search, given, abilities)
+    _check_order(search)
     _refuse_idle(search, own, given)
     return search
 
@@ -118,19 +132,28 @@ def _check_parts(search: SearchConfig, abilities: Abilities) -> None:
         )
 
 
-def _check_order(search: SearchConfig, given: Mapping[str, Any], *, has_reverse: bool) -> None:
-    """Refuses settings that order hypotheses by what is not there, or in two ways.
+def _without_idle_weights(
+    search: SearchConfig, given: Mapping[str, Any], abilities: Abilities
+) -> SearchConfig:
+    """The search in which weights of a recipe are 0 where the models that they are of are missing.
 
     Args:
-        given: Overrides; weights of a recipe count for nothing without a reverse model.
+        given: Overrides, which are refused there.
     """
-    for name in ("reverse_weight", "length_weight"):
-        if given.get(name) and not has_reverse:
-            raise ConfigurationError(
-                f"`search.{name}` needs a model of the other direction; give it as `reverse`."
-            )
-    if search.mbr and has_reverse and is_ranked_anew(search):
+    idle: dict[str, Any] = {}
+    for name, needed in _WEIGHTS_OF.items():
+        if not any(getattr(abilities, ability) for ability in needed):
+            if given.get(name):
+                raise ConfigurationError(f"`search.{name}` needs {_MODELS[needed[0]]}.")
+            idle[name] = 0.0
+    return dataclasses.replace(search, **idle)
+
+
+def _check_order(search: SearchConfig) -> None:
+    """Refuses settings that order hypotheses in two ways."""
+    if search.mbr and is_ranked_anew(search):
+        name = "reverse_weight" if search.reverse_weight else "language_weight"
         raise ConfigurationError(
-            "`search.mbr` and `search.reverse_weight` order hypotheses, each by its own rule; "
-            "give one of them."
+            f"`search.mbr` and `search.{name}` order hypotheses, each by its own rule; "
+            f"give one of them."
         )

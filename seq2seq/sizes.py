@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seq2seq.config import Recipe
+from seq2seq.language_config import LanguageRecipe
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,18 @@ def suit(recipe: Recipe, num_pairs: int, given: Mapping[str, Any]) -> Recipe:
     sizes = next(sizes for sizes in SIZES if num_pairs <= sizes.most_pairs)
     epochs = min(max(round(_PAIRS_SEEN / num_pairs), _FEWEST_EPOCHS), _MOST_EPOCHS)
     chosen = {"model": sizes.model, "training": {**sizes.training, "max_epochs": epochs}}
+    return dataclasses.replace(recipe, **_chosen_sections(recipe, chosen, given))
+
+
+def _chosen_sections(
+    recipe: Recipe | LanguageRecipe, chosen: Mapping[str, dict[str, Any]], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The sections of a recipe with the values that were chosen, where none were given."""
     sections = {}
     for section, values in chosen.items():
         kept = {k: v for k, v in values.items() if k not in given.get(section, {})}
         sections[section] = dataclasses.replace(getattr(recipe, section), **kept)
-    return dataclasses.replace(recipe, **sections)
+    return sections
 
 
 def describe_sizes(recipe: Recipe, num_pairs: int, vocabulary_size: int) -> str:
@@ -69,3 +77,47 @@ def describe_sizes(recipe: Recipe, num_pairs: int, vocabulary_size: int) -> str:
         f"{model.hidden_size}, dropout {model.dropout:g}, batches of {training.batch_tokens:,} "
         f"pieces, at most {training.max_epochs} epochs"
     )
+
+
+@dataclass(frozen=True)
+class LanguageSizes:
+    """Settings of language models for texts of up to so many characters."""
+
+    most_characters: float
+    model: dict[str, Any]
+    training: dict[str, Any]
+
+
+LANGUAGE_SIZES = (
+    LanguageSizes(
+        300_000,
+        {"embedding_size": 64, "hidden_size": 128, "dropout": 0.2},
+        {"streams": 8, "learning_rate": 5e-3},
+    ),
+    LanguageSizes(
+        5_000_000,
+        {"embedding_size": 64, "hidden_size": 256, "dropout": 0.1},
+        {"streams": 16, "learning_rate": 5e-3},
+    ),
+    LanguageSizes(
+        float("inf"),
+        {"embedding_size": 128, "hidden_size": 512, "dropout": 0.1},
+        {"streams": 32, "learning_rate": 3e-3},
+    ),
+)
+# Characters that a training sees in all: some minutes on two cores.
+_CHARACTERS_SEEN, _MOST_LANGUAGE_EPOCHS = 8_000_000, 50
+
+
+def suit_language_model(
+    recipe: LanguageRecipe, num_characters: int, given: Mapping[str, Any]
+) -> LanguageRecipe:
+    """The recipe with sizes for a training text of `num_characters`.
+
+    Args:
+        given: A tree of the values that somebody chose; they stay.
+    """
+    sizes = next(sizes for sizes in LANGUAGE_SIZES if num_characters <= sizes.most_characters)
+    epochs = min(max(round(_CHARACTERS_SEEN / num_characters), 1), _MOST_LANGUAGE_EPOCHS)
+    chosen = {"model": sizes.model, "training": {**sizes.training, "max_epochs": epochs}}
+    return dataclasses.replace(recipe, **_chosen_sections(recipe, chosen, given))

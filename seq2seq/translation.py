@@ -44,7 +44,7 @@ class Translation:
     text: str
     """One line without control characters."""
     score: float
-    """`log_probability` divided by the length penalty, with what `word_reward` and
+    """`log_probability` divided by the length penalty, with what `fusion_weight`, `word_reward` and
     `coverage_penalty` add; the search ranks by it."""
     log_probability: float
     """Natural-log sum over `pieces`."""
@@ -67,6 +67,8 @@ class Translation:
     reverse_log_probability: float | None = None
     """Natural-log probability of the source given the text, by the model of the other direction;
     None where it was not asked."""
+    language_log_probability: float | None = None
+    """Natural-log probability of `pieces` by themselves, by a language model; None without one."""
     piece_log_probabilities: tuple[float, ...] | None = field(default=None, repr=False)
     """Natural-log probability of each of `pieces`; None if not asked for."""
     piece_entropies: tuple[float, ...] | None = field(default=None, repr=False)
@@ -151,15 +153,21 @@ def _join(
 ) -> Translation:
     pieces = [piece for part in parts for piece in part.pieces]
     log_probability = sum(part.log_probability for part in parts)
-    ranking = Ranking.of(search)
+    language_log_probability = _total([part.language_log_probability for part in parts])
     coverage = 0.0
     if search.coverage_penalty:  # what the scores have besides
-        plain = [ranking.score(part.log_probability, len(part.pieces)) for part in parts]
+        plain = [
+            score_fused(
+                part.log_probability, part.language_log_probability, len(part.pieces), search
+            )
+            for part in parts
+        ]
         coverage = sum(part.score for part in parts) - sum(plain)
     alignments = [part.alignment for part in parts if part.alignment is not None]
     return Translation(
         text=join_sentences([part.text for part in parts], language),
-        score=ranking.score(log_probability, len(pieces)) + coverage,
+        score=score_fused(log_probability, language_log_probability, len(pieces), search)
+        + coverage,
         log_probability=log_probability,
         pieces=pieces,
         source_pieces=[piece for part in parts for piece in part.source_pieces],
@@ -169,7 +177,22 @@ def _join(
         piece_log_probabilities=_joined([part.piece_log_probabilities for part in parts]),
         piece_entropies=_joined([part.piece_entropies for part in parts]),
         reverse_log_probability=_total([part.reverse_log_probability for part in parts]),
+        language_log_probability=language_log_probability,
     )
+
+
+def score_fused(
+    log_probability: float, language: float | None, length: int, search: SearchConfig
+) -> float:
+    """The score of a hypothesis, without coverage.
+
+    Args:
+        log_probability: By the translation network.
+        language: By the language model; None without one.
+        length: In pieces.
+    """
+    fused = log_probability + search.fusion_weight * (language or 0.0)
+    return Ranking.of(search).score(fused, length)
 
 
 def _joined(values: Sequence[tuple[float, ...] | None]) -> tuple[float, ...] | None:

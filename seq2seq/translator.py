@@ -24,11 +24,15 @@ from seq2seq.constraints import RuleMaker
 from seq2seq.data.long_sources import SourceSplitter
 from seq2seq.data.sentences import count_words
 from seq2seq.data.tokenizer import Tokenizers
+from seq2seq.decoding.beam_search import Hypothesis
 from seq2seq.decoding.shortlist import Lexicon
+from seq2seq.decoding.trace import Trace
 from seq2seq.devices import describe_device, find_device, keep_freed_memory
 from seq2seq.engine import Engine
+from seq2seq.language_model import LanguageModel
 from seq2seq.lines import WINDOW_CHARACTERS
 from seq2seq.members import (
+    check_language_model,
     check_reverse,
     find_lexicon,
     find_precision,
@@ -44,7 +48,6 @@ from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.models.packed import ARITHMETICS
 from seq2seq.pipeline import Pipeline, Wants
 from seq2seq.preparation import Preparation, clean_side
-from seq2seq.reranking import is_ranked_anew
 from seq2seq.search_settings import Abilities, override_search, refuse_later_changes
 from seq2seq.source import Source, as_sources
 from seq2seq.translation import TargetScore, Translation
@@ -77,6 +80,8 @@ class Translator:
         find_quality: Gives what tells the confidence of translations, once that is asked for.
         reverse: Of the other direction; ranks hypotheses anew, as `SearchConfig.reverse_weight` and
             `length_weight` say.
+        language: A language model for sentences in the target's pieces, on the same device; takes
+            part as `fusion_weight` and `language_weight` say.
     """
 
     def __init__(
@@ -92,6 +97,7 @@ class Translator:
         sentences_per_source: int | None = None,
         lexicon: Lexicon | None = None,
         reverse: "Translator | None" = None,
+        language: LanguageModel | None = None,
         further: Sequence[LoadedModel] = (),
         ensemble_weights: Sequence[float] | None = None,
         ensemble_kind: str = "log_linear",
@@ -107,6 +113,7 @@ class Translator:
         self.plain = plain
         self.lexicon = lexicon
         self.reverse = reverse
+        self.language = language
         self.weights = weights
         self._find_quality = find_quality
         self.ensemble_kind = ensemble_kind if further else None
@@ -121,7 +128,13 @@ class Translator:
             for each in models
         ]
         network = join_networks(networks, ensemble_weights, ensemble_kind)
-        self.engine = Engine(network, self.device, plain=plain, lexicon=lexicon)
+        self.engine = Engine(
+            network,
+            self.device,
+            plain=plain,
+            lexicon=lexicon,
+            language=None if language is None else language.stepper(plain=plain),
+        )
         self.rule_maker = RuleMaker(
             tokenizers.target,
             recipe.target_language,
@@ -141,6 +154,7 @@ class Translator:
         ensemble: Sequence[str | os.PathLike[str]] = (),
         ensemble_weights: Sequence[float] | None = None,
         ensemble_kind: str = "log_linear",
+        language_model: str | os.PathLike[str] | None = None,
     ) -> "Translator":
         """Opens a model directory; executes nothing that stands in it.
 
@@ -155,6 +169,7 @@ class Translator:
             ensemble_weights: How much each model counts, the first one first; all the same if not
                 given.
             ensemble_kind: log_linear joins log-probabilities, arithmetic probabilities.
+            language_model: Folder of a language model for sentences in the same target pieces.
 
         Raises:
             ModelDirectoryError: If the folder is no sound model directory.
@@ -178,6 +193,10 @@ class Translator:
         if reverse is not None:
             opposite = cls.load(reverse, device, precision, plain=plain)
             check_reverse(loaded.recipe, opposite.recipe, reverse)
+        language = None
+        if language_model is not None:
+            language = LanguageModel.load(language_model, device)
+            check_language_model(loaded, language.recipe, language.tokenizer, language_model)
         return cls(
             loaded.model,
             loaded.tokenizers,
@@ -194,6 +213,7 @@ class Translator:
             weights=weights,
             find_quality=functools.partial(read_quality, path, weights),
             reverse=opposite,
+            language=language,
         )
 
     @overload
@@ -313,6 +333,19 @@ class Translator:
             asked = dataclasses.replace(asked, not_next=(*asked.not_next, word))
         return found
 
+    def trace(self, sentence: str | Source, **overrides: Any) -> tuple[Hypothesis, Trace]:
+        """What beam search finds for one sentence, and every step of how it does.
+
+        Args:
+            overrides: As in `translate`; what they would change after the search stays undone.
+
+        Raises:
+            ConfigurationError: As `translate`, or if the sentence is blank, or of several parts
+                that are searched by themselves, or not searched by a beam.
+        """
+        pipeline = self._pipeline(self.search_settings(**overrides), Wants(False, False))
+        return pipeline.trace(next(as_sources([sentence], "", (), ())))
+
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[float]:
         """Natural-log probability of each target given its source, `</s>` included.
 
@@ -386,16 +419,23 @@ class Translator:
             has_lexicon=self.lexicon is not None,
             has_quality=lambda: self.quality is not None,
             has_reverse=self.reverse is not None,
+            has_language_model=self.language is not None,
             ensemble_kind=self.ensemble_kind,
         )
         return override_search(self.recipe.search, overrides, abilities)
 
-    def refuse_idle_reverse(self, search: SearchConfig) -> None:
-        """Refuses settings by which a reverse model that was loaded would change nothing."""
-        if self.reverse is not None and not is_ranked_anew(search):
+    def refuse_idle(self, search: SearchConfig) -> None:
+        """Refuses settings by which a further model that was loaded would change nothing."""
+        if self.reverse is not None and not (search.reverse_weight or search.length_weight):
             raise ConfigurationError(
                 "`reverse` changes nothing while `search.reverse_weight` is 0; give a weight such "
                 "as 0.3, or find one with `seq2seq tune`."
+            )
+        if self.language is not None and not (search.fusion_weight or search.language_weight):
+            raise ConfigurationError(
+                "`language_model` changes nothing while `search.fusion_weight` and "
+                "`search.language_weight` are 0; give a weight such as 0.1, or find one with "
+                "`seq2seq tune`."
             )
 
     def describe(self, search: SearchConfig) -> str:
@@ -403,7 +443,14 @@ class Translator:
         pieces = f"{search.shortlist} for each source piece" if search.shortlist else "all of them"
         path = " on the plain path" if self.plain else ""
         found_by = f"{search.samples} samples" if search.samples else f"beam {search.beam_size}"
-        order = " ranked by a reverse model" if self.reverse and is_ranked_anew(search) else ""
+        judges = {
+            "a reverse model": self.reverse and (search.reverse_weight or search.length_weight),
+            "a language model": self.language and search.language_weight,
+        }
+        names = " and ".join(name for name, decides in judges.items() if decides)
+        order = f" ranked by {names}" if names else ""
+        if self.language and search.fusion_weight:
+            found_by += f" fused with a language model ({search.fusion_weight:g})"
         number = self.engine.num_networks
         same = " (not all different)" if self._has_twins else ""
         models = f"{number} models{same} together, " if number > 1 else ""

@@ -41,9 +41,13 @@ GRIDS: tuple[tuple[Settings, ...], ...] = (
     tuple({"word_reward": reward} for reward in (0.0, 0.01, 0.02, 0.05)),
     # Of scores that are means; 0.2 is too much for them and may suit sums.
     tuple({"coverage_penalty": penalty} for penalty in (0.0, 0.005, 0.02, 0.05, 0.2)),
+    # Of a language model in the search.
+    tuple({"fusion_weight": weight} for weight in (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)),
 )
-# Of a reverse model. All pairs are tried, since the hypotheses are searched and scored only once.
+# Of models that rank hypotheses anew. All combinations are tried, since the hypotheses are searched
+# and scored only once.
 REVERSE_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+LANGUAGE_WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 LENGTH_WEIGHTS = (-0.4, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.4)
 _MOST_ROUNDS = 3  # the second seldom changes anything
 
@@ -103,7 +107,7 @@ def tune(
     advance: Callable[[int, float], None] | None = None,
     **kept: Any,
 ) -> Tuned:
-    """Tries the settings of `GRIDS`, then the weights of the translator's reverse model, if any.
+    """Tries the settings of `GRIDS`, then the weights of models that rank hypotheses anew, if any.
 
     Three times: by all sentences, and by each half of them (every other one) to be tested on the
     other. What several of these ask for is searched once.
@@ -139,9 +143,13 @@ class _Tuning:
         self.kept = kept
         self.advance = advance
         self.defaults = translator.search_settings(**kept)
-        self.first = dataclasses.replace(self.defaults, reverse_weight=0.0, length_weight=0.0)
-        if translator.reverse is not None:  # whether its weights can be tried in the end
-            translator.search_settings(**{**kept, "reverse_weight": 1.0})
+        self.first = dataclasses.replace(
+            self.defaults, reverse_weight=0.0, language_weight=0.0, length_weight=0.0
+        )
+        models = {"reverse_weight": translator.reverse, "language_weight": translator.language}
+        self.weights = [name for name, model in models.items() if model is not None]
+        for name in self.weights:  # whether they can be tried in the end
+            translator.search_settings(**{**kept, name: 1.0})
         self.searched: dict[SearchConfig, Statistics] = {}
         self.weighed: dict[SearchConfig, dict[SearchConfig, Statistics]] = {}
         self.num_sentences = 0
@@ -150,13 +158,13 @@ class _Tuning:
     def run(self) -> Tuned:
         first_grid, *further = [set(self._fit(grid, self.first)) for grid in GRIDS] or [set()]
         searches = {self.defaults, self.first, *first_grid}.union(*further)
-        num_reverse = 2 if self.translator.reverse else 0
+        num_weighed = 2 if self.weights else 0
         # Halves may go on from other settings than the whole.
-        num_more = 2 * (sum(map(len, further)) + num_reverse)
-        self.num_planned = (len(searches) + num_reverse + num_more) * len(self.pairs)
+        num_more = 2 * (sum(map(len, further)) + num_weighed)
+        self.num_planned = (len(searches) + num_weighed + num_more) * len(self.pairs)
         number = len(self.pairs)
         tried, best = self._climb(range(number))
-        if self.translator.reverse is not None:
+        if self.weights:
             self._weigh(tried, best)
         trials = [self._to_trial(search, statistics) for search, statistics in tried.items()]
         held_out = self._cross_validate([range(0, number, 2), range(1, number, 2)])
@@ -169,7 +177,7 @@ class _Tuning:
             by: The sentences whose score decides.
 
         Returns:
-            What was tried, measured on all sentences, and the best without a reverse model.
+            What was tried, measured on all sentences, and the best in the order of the search.
         """
         tried = {search: self._search(search) for search in (self.defaults, self.first)}
 
@@ -193,7 +201,7 @@ class _Tuning:
         counts = defaults.counts.copy()
         for by, other in (halves, halves[::-1]):
             tried, best = self._climb(by)
-            if self.translator.reverse is not None:
+            if self.weights:
                 tried = {**self._weights(best), **tried}
             chosen = max(tried.values(), key=lambda each: each.select(by).score().value)
             counts[list(other)] = chosen.counts[list(other)]
@@ -207,7 +215,8 @@ class _Tuning:
         for settings in grid:
             is_kept = all(self.kept.get(name, value) == value for name, value in settings.items())
             can_be = self.translator.has_attention or not settings.get("coverage_penalty")
-            if is_kept and can_be:
+            can_fuse = self.translator.language is not None or "fusion_weight" not in settings
+            if is_kept and can_be and can_fuse:
                 yield dataclasses.replace(best, **settings)
 
     def _search(self, search: SearchConfig) -> Statistics:
@@ -239,43 +248,50 @@ class _Tuning:
         return Trial(search, statistics, changes, self.searched[self.defaults])
 
     def _weigh(self, tried: dict[SearchConfig, Statistics], best: SearchConfig) -> None:
-        """Adds to what was tried the best weights, and the best for each `reverse_weight`."""
+        """Adds to what was tried the best weights, and the best for each weight of the first model.
+
+        Args:
+            best: Whose hypotheses are ranked.
+        """
         weighed = self._weights(best)
         ranked = sorted(weighed, key=lambda search: -weighed[search].score().value)
         # Of a source in parts the parts are ranked, so the best is searched as it will be used.
         tried[ranked[0]] = self._search(ranked[0])
-        shown = {ranked[0].reverse_weight}
+        shown = {getattr(ranked[0], self.weights[0])}
         for search in ranked[1:]:
-            if search.reverse_weight not in shown and search not in tried:
-                shown.add(search.reverse_weight)
+            weight = getattr(search, self.weights[0])
+            if weight not in shown and search not in tried:
+                shown.add(weight)
                 tried[search] = weighed[search]
 
     def _weights(self, best: SearchConfig) -> dict[SearchConfig, Statistics]:
-        """What all weights of the reverse model make of the hypotheses of one search."""
+        """What all weights of further models make of the hypotheses of one search."""
         if best not in self.weighed:
             self.weighed[best] = dict(self._score_weights(best))
         return self.weighed[best]
 
     def _score_weights(self, best: SearchConfig) -> Iterator[tuple[SearchConfig, Statistics]]:
-        assert self.translator.reverse is not None
         found = [list(t.alternatives) for t in self._translate(with_all_hypotheses(best))]
         texts = [[hypothesis.text for hypothesis in hypotheses] for hypotheses in found]
-        scores = score_sources(self.translator.reverse, self.pairs.sources, texts)
+        if self.translator.reverse is not None:
+            scores = score_sources(self.translator.reverse, self.pairs.sources, texts)
+        else:
+            scores = [
+                [TargetScore(num_pieces=len(each.source_pieces)) for each in own] for own in found
+            ]
         counted = measure(
             self.metric,
             [text for own in texts for text in own],
             [target for target, own in zip(self.pairs.targets, texts, strict=True) for _ in own],
             self._language,
         )
-        for pair in product(
-            self._values("reverse_weight", REVERSE_WEIGHTS),
-            self._values("length_weight", LENGTH_WEIGHTS),
-        ):
-            search = dataclasses.replace(best, reverse_weight=pair[0], length_weight=pair[1])
+        values = {"reverse_weight": REVERSE_WEIGHTS, "language_weight": LANGUAGE_WEIGHTS}
+        grids = {name: values[name] for name in self.weights} | {"length_weight": LENGTH_WEIGHTS}
+        grids |= {name: (self.kept[name],) for name in grids if name in self.kept}
+        for weights in product(*grids.values()):
+            settings: Settings = dict(zip(grids, weights, strict=True))
+            search = dataclasses.replace(best, **settings)
             yield search, counted.select(list(_choose(found, scores, search)))
-
-    def _values(self, name: str, values: Sequence[float]) -> Sequence[float]:
-        return [self.kept[name]] if name in self.kept else values
 
 
 def _choose(
@@ -287,7 +303,12 @@ def _choose(
     first = 0
     for hypotheses, sources in zip(found, scores, strict=True):
         ranks = [
-            (one.truncated, -combined_score(one.score, len(one.pieces), source, search))
+            (
+                one.truncated,
+                -combined_score(
+                    one.score, len(one.pieces), source, search, one.language_log_probability
+                ),
+            )
             for one, source in zip(hypotheses, sources, strict=True)
         ]
         yield first + ranks.index(min(ranks))

@@ -4,6 +4,7 @@ from itertools import product
 
 import pytest
 from hypothesis import settings
+from tiny_language_model import language_directory, text_directory  # noqa: F401
 from tiny_translator import (  # noqa: F401 -- fixtures of the tests of whole translators
     environment,
     known_pairs,

@@ -15,6 +15,7 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {"commands"},
+    {"language_recipe"},
     {"recipe"},
     {"report"},
     {"average", "insight", "serving"},

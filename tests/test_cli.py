@@ -674,13 +674,44 @@ def test_progress_is_for_terminals(start, tiny_directory, tmp_path, environment)
     assert "per second" in shown
 
 
-def test_inspect_draws_the_alignment_of_a_sentence(run, tiny_directory, tmp_path):
-    figure = tmp_path / "alignment.svg"
-    code, out, _ = run("inspect", tiny_directory, SOURCES[0], "--output", figure)
+def test_inspect_writes_a_page_about_a_sentence(run, tiny_directory, tmp_path):
+    page = tmp_path / "inspect.html"
+    code, out, _ = run("inspect", tiny_directory, SOURCES[0], "--output", page)
     expected = Translator.load(tiny_directory, precision="float32").translate(SOURCES[0])
     assert code == 0
-    assert out.decode().splitlines() == [expected.text, f"alignment: {figure}"]
-    assert figure.read_text("utf-8").count('class="cell"') >= len(expected.pieces)
+    assert out.decode().splitlines() == [expected.text, f"page: {page}"]
+    assert page.read_text("utf-8").count("</svg>") == 1 + 3 + 6 + 1, "attention, gates, units, beam"
+
+
+def test_pictures_of_a_sentence_are_drawn(run, tiny_directory, tmp_path):
+    figure = tmp_path / "figure.svg"
+    asked = ("--target", TARGETS[1], "--units", "words")
+    code, out, _ = run(
+        "picture", "alignment", tiny_directory, SOURCES[0], *asked, "--output", figure
+    )
+    assert (code, out.decode()) == (0, f"picture: {figure}\n")
+    assert figure.read_text("utf-8").count("output words") == 2
+    asked = ("--beam_size", "2", "--pruned", "0")
+    code, out, _ = run("picture", "beam", tiny_directory, SOURCES[0], *asked, "--output", figure)
+    assert (code, out.decode()) == (0, f"picture: {figure}\n")
+    assert "Beam of 2: " in figure.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("picture", "alignment"), "a model with `model.attention` none has no alignment to show"),
+        (("picture", "beam", "--beam_size", "30"), "`--beam_size` must be at most 20 for a pict"),
+        (("picture", "beam", "--pruned", "-1"), "`--pruned` must be at least 0, but is -1."),
+        (("inspect", "--colour_by", "tense"), "`--colour_by` needs sentences of which something"),
+    ],
+    ids=["attention", "beam_size", "pruned", "colour_by"],
+)
+def test_a_picture_that_cannot_be_is_refused(run, member_directory, tmp_path, argv, message):
+    code, _, err = run(*argv, "--output", tmp_path / "x", member_directory, SOURCES[0])
+    assert code == 2
+    assert message in err
+    assert not (tmp_path / "x").exists()
 
 
 def test_an_interrupted_translation_is_resumed(start, run, tiny_directory, tmp_path):

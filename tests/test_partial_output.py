@@ -111,6 +111,7 @@ def test_one_process_writes_at_a_time(output):
         ("devices", 2, "`--devices` was 1 when the translation began, not 2"),
         ("model", "abc", "the model has changed since the translation began"),
         ("reverse", "abc", "the reverse model has changed since the translation began"),
+        ("language_model", "abc", "the language model has changed since the translation began"),
         ("version", "9", "the version of seq2seq, None, has changed since the translation began"),
     ],
 )

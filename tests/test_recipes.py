@@ -6,17 +6,22 @@ import json
 import re
 import shlex
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 import torch
 
 from seq2seq import CorpusConfig, Recipe
+from seq2seq.language_config import LanguageRecipe
 from seq2seq.models.encoder_decoder import build_model
+from seq2seq.models.language_model import LanguageNetwork
 from seq2seq.recipe import parse_recipe
 
 FOLDER = Path(__file__).parents[1] / "recipes"
-FILES = sorted(FOLDER.glob("*.py"))
+LANGUAGE_FILES = sorted(FOLDER.glob("characters_*.py"))
+ALL_FILES = sorted(FOLDER.glob("*.py"))
+FILES = [file for file in ALL_FILES if file not in LANGUAGE_FILES]
 
 
 def load(file):
@@ -39,6 +44,7 @@ def test_there_are_recipes():
         "kaist_tatoeba_bible_en_ko",
         "small_parallel_enja_en_ja",
     }
+    assert {file.stem for file in LANGUAGE_FILES} >= {"characters_python", "characters_bible_ko"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -59,19 +65,29 @@ def test_a_recipe_builds(file):
         build_model(recipe.model, size, size)
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", LANGUAGE_FILES, ids=lambda file: file.stem)
+def test_a_recipe_of_a_language_model_is_named_like_its_file_and_builds(file):
+    recipe = load(file).recipe
+    assert isinstance(recipe, LanguageRecipe)
+    assert recipe.name == file.stem.replace("_", "-")
+    with torch.device("meta"):
+        LanguageNetwork(recipe.model, vocabulary_size=8)
+
+
+@pytest.mark.parametrize("file", ALL_FILES, ids=lambda file: file.stem)
 def test_a_recipe_states_corpus_and_licence(file):
     docstring = ast.get_docstring(ast.parse(file.read_text("utf-8")))
     assert "Corpus: " in docstring
     assert "Licence: " in docstring
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", ALL_FILES, ids=lambda file: file.stem)
 def test_a_recipe_is_values_and_one_call(file):
     tree = ast.parse(file.read_text("utf-8"))
     kinds = [type(node).__name__ for node in tree.body]
-    assert kinds == ["Expr", "ImportFrom", "Assign", "If"]
-    assert ast.unparse(tree.body[-1].body[0]) == "run(recipe)"
+    assert [kind for kind, _ in groupby(kinds)] == ["Expr", "ImportFrom", "Assign", "If"]
+    call = "run_language_model(recipe)" if file in LANGUAGE_FILES else "run(recipe)"
+    assert ast.unparse(tree.body[-1].body[0]) == call
 
 
 def test_the_tables_of_results_are_what_the_result_files_give():
@@ -79,6 +95,7 @@ def test_the_tables_of_results_are_what_the_result_files_give():
     documents = script.documents()
     assert {path.relative_to(script.ROOT).as_posix() for path in documents} == {
         "README.md",
+        "README.ko.md",
         "recipes/README.md",
     }
     for path, text in documents.items():

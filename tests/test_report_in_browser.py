@@ -1,44 +1,33 @@
-"""Opens reports in a headless browser, with a script inside that looks at the page."""
+"""Opens reports and pages about a sentence in a headless browser; a script inside looks at them."""
 
 import json
 import re
-import shutil
-import subprocess
-from html import unescape
 
 import pytest
+from browser import INK, browse
 from sample_run import make_run, make_sentence, write_json
+from tiny_translator import SOURCES
 
 from seq2seq.config import Recipe
+from seq2seq.insight.page import inspect_sentence
 from seq2seq.recipe_yaml import recipe_to_yaml
 from seq2seq.report import write_report
+from seq2seq.translator import Translator
 
 pytestmark = pytest.mark.browser
 
 JAPANESE = ("その自転車は青い。", "彼女は隣の家に住んでいる。")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-OPTIONS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--hide-scrollbars", "--enable-logging=stderr", "--virtual-time-budget=10000"),
-)
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 # The page stands in a frame of a phone's width: windows of browsers have a smallest width.
 FRAME = '<!DOCTYPE html><iframe id="frame" style="width: {width}px; height: 800px" src="{page}">'
-# A letter that no font has is drawn as U+0378 is, to which no letter was ever assigned.
-PROBE = """
+PROBE = (
+    f"<script>{INK}</script>"
+    + """
 <script>
-function inkOf(letter) {
-  const canvas = document.createElement("canvas");
-  const context = canvas.getContext("2d", {willReadFrequently: true});
-  canvas.width = canvas.height = 40;
-  context.font = "24px " + getComputedStyle(document.body).fontFamily;
-  context.fillText(letter, 4, 30);
-  return context.getImageData(0, 0, 40, 40).data.join();
-}
 addEventListener("load", () => {
   document.querySelectorAll("details").forEach((details) => { details.open = true; });
-  const missing = inkOf("\\u0378");
+  const family = getComputedStyle(document.body).fontFamily;
+  const missing = inkOf("\\u0378", family);
   const letters = [...new Set(document.querySelector("main").textContent)];
   const found = {
     viewport: document.documentElement.clientWidth,
@@ -47,7 +36,7 @@ addEventListener("load", () => {
       .filter((one) => !one.closest(".scroll") && !one.closest("svg"))
       .filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth)
       .map((one) => one.outerHTML.slice(0, 80)),
-    missing: letters.filter((one) => one.trim() && inkOf(one) === missing),
+    missing: letters.filter((one) => one.trim() && inkOf(one, family) === missing),
     letters: letters.length,
     shrunk: [...document.querySelectorAll("svg.alignment")]
       .map((one) => [one.parentElement.scrollWidth, one.parentElement.clientWidth]),
@@ -56,13 +45,11 @@ addEventListener("load", () => {
     smallest: Math.min(...[...document.querySelectorAll(".chart text")]
       .map((one) => one.getBoundingClientRect().height)),
   };
-  const parcel = document.createElement("pre");
-  parcel.id = "found";
-  parcel.textContent = JSON.stringify(found);
-  parent.postMessage(parcel.outerHTML, "*");
+  parent.postMessage(parcelOf(found), "*");
 });
 </script>
 """
+)
 RECEIVER = """
 <script>
 addEventListener("message", (event) => {
@@ -102,27 +89,10 @@ def look(tmp_path):
         (tmp_path / "page.html").write_text(text, "utf-8")
         frame = RECEIVER + FRAME.format(width=width, page="page.html")
         (tmp_path / "frame.html").write_text(frame)
-        done = browse(tmp_path / "frame.html", tmp_path / "profile", dark=dark)
-        found = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
-        assert found, done.stderr
-        console = re.findall(r"CONSOLE.*", done.stderr)
-        return {"console": console, **json.loads(unescape(found[1]))}
+        found, console = browse(tmp_path / "frame.html", tmp_path / "profile", dark=dark)
+        return {"console": console, **found}
 
     return look
-
-
-def browse(page, profile, *, dark):
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert browser, f"No browser is installed; these tests need one of {', '.join(BROWSERS)}."
-    scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
-    command = [browser, *OPTIONS, scheme, f"--user-data-dir={profile}", "--dump-dom"]
-    return subprocess.run(
-        [*command, "--allow-file-access-from-files", page.as_uri()],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
 
 
 @pytest.mark.parametrize("kind", ["english", "japanese", "several"])
@@ -145,6 +115,19 @@ def test_a_heat_map_shrinks_to_a_phone_while_it_can_be_read(look, tmp_path, colu
     write_json(file, [alignment])
     ((content, room),) = look(write_report([run]), 390)["shrunk"]
     assert (content == room) is fits
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_page_about_a_sentence_fits_its_window_and_loads_nothing(
+    look, tiny_directory, tmp_path, width
+):
+    translator = Translator.load(tiny_directory, precision="float32", plain=True)
+    _, html = inspect_sentence(translator, f"{SOURCES[5]} 그들은 강에서 낚시했다.")
+    page = tmp_path / "inspect.html"
+    page.write_text(html, "utf-8")
+    found = look(page, width)
+    assert found["width"] == width, found["outside"]
+    assert found["outside"] == found["missing"] == found["console"] == []
 
 
 def test_something_from_outside_would_be_found(pages, look, tmp_path):

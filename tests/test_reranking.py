@@ -154,8 +154,8 @@ def test_one_rule_orders_hypotheses(both):
 
 def test_a_reverse_without_weights_is_refused_where_it_was_asked_for(both):
     with pytest.raises(ConfigurationError, match=r"changes nothing while `search\.reverse_weight`"):
-        both.refuse_idle_reverse(both.search_settings())
-    both.refuse_idle_reverse(both.search_settings(length_weight=0.5))
+        both.refuse_idle(both.search_settings())
+    both.refuse_idle(both.search_settings(length_weight=0.5))
 
 
 def test_the_reverse_must_translate_the_other_way(tiny_directory):

@@ -41,6 +41,18 @@ def test_translating_loads_neither_lightning_nor_datasets(tiny_directory, enviro
     assert not set(HEAVY) & loaded
 
 
+def test_generating_loads_neither_lightning_nor_datasets_nor_pictures(text_directory, environment):
+    code = (
+        "import sys; from seq2seq.cli import main;"
+        f"main(['generate', {str(text_directory)!r}, '--length', '3']); {LOADED};"
+        "print('seq2seq.insight.figure' in sys.modules, 'seq2seq.translator' in sys.modules)"
+    )
+    *_, loaded, others = run_python(code, environment).splitlines()
+    assert "torch" in loaded.split()
+    assert not {"sacrebleu", *HEAVY} & set(loaded.split())
+    assert others == "False False"
+
+
 def test_public_names_are_found_and_others_are_not():
     import seq2seq
 

@@ -191,7 +191,7 @@ def test_a_table_ends_in_the_command_if_something_is_better(
 class Noisy:
     """In place of a translator: whether a sentence is right hangs on chance, and on a setting."""
 
-    reverse = None
+    reverse = language = None
     has_attention = True
 
     def __init__(self, recipe, seed, gain=0.0):
@@ -201,7 +201,8 @@ class Noisy:
         return SearchConfig(**given)
 
     def stream(self, sources, *, with_alignment, **search):
-        drawn = random.Random(f"{self.seed} {sorted(search.items())}")
+        tried = {name: search[name] for grid in tune.GRIDS for each in grid for name in each}
+        drawn = random.Random(f"{self.seed} {sorted(tried.items())}")
         limit = 0.6 - self.gain * (search["length_penalty"] == 0.5)
         for source in sources:
             text = f"a b c d e {source}" if drawn.random() > limit else f"a b x y z {source}"
@@ -217,7 +218,7 @@ def few_resamples(monkeypatch):
 def tune_noise(translator, number, **gain):
     numbers = list(map(str, range(100)))
     pairs = Pairs(numbers, [f"a b c d e {number}" for number in numbers])
-    seeds = range(50, 50 + number)  # where the best of many looks good often
+    seeds = range(8, 8 + number)  # where the best of many looks good often
     return [tune.tune(Noisy(translator.recipe, seed, **gain), pairs) for seed in seeds]
 
 
@@ -240,3 +241,63 @@ def test_searches_of_a_model_directory_are_replaced_alone(own_directory):
     assert dataclasses.replace(after.recipe, search=before.recipe.search) == before.recipe
     assert after.decode == before.decode
     assert not [path for path in own_directory.iterdir() if path.name.startswith(".")]
+
+
+@pytest.fixture(scope="module")
+def with_language_model(tiny_directory, language_directory):
+    return Translator.load(tiny_directory, "cpu", "float32", language_model=language_directory)
+
+
+def test_weights_of_a_language_model_are_those_of_real_searches(
+    with_language_model, odd_pairs, monkeypatch
+):
+    """Brute force: each weight of fusion, then each weight of the order, by a search of its own."""
+    fusion = ({"fusion_weight": 0.0}, {"fusion_weight": 0.4}, {"fusion_weight": 3.0})
+    monkeypatch.setattr(tune, "GRIDS", (fusion,))
+    monkeypatch.setattr(tune, "LANGUAGE_WEIGHTS", (0.0, 1.5))
+    monkeypatch.setattr(tune, "LENGTH_WEIGHTS", (-4.0, 4.0))
+    tuned = tune.tune(with_language_model, odd_pairs)
+    assert {trial.search.fusion_weight for trial in tuned.trials} == {0.0, 0.4, 3.0}
+    assert {trial.search.language_weight for trial in tuned.trials} == {0.0, 1.5}
+    assert {trial.search.reverse_weight for trial in tuned.trials} == {0.0}
+    names = ("fusion_weight", "language_weight", "length_weight")
+    for trial in tuned.trials:
+        weights = {name: getattr(trial.search, name) for name in names}
+        assert trial.score == pytest.approx(bleu_of(with_language_model, odd_pairs, **weights))
+    fused = max(bleu_of(with_language_model, odd_pairs, **weight) for weight in fusion)
+    assert tuned.best.score >= fused
+
+
+def test_both_models_are_weighed_together(
+    tiny_directory, reverse_directory, language_directory, odd_pairs, monkeypatch
+):
+    monkeypatch.setattr(tune, "GRIDS", ())
+    monkeypatch.setattr(tune, "REVERSE_WEIGHTS", (-8.0, 0.0))
+    monkeypatch.setattr(tune, "LANGUAGE_WEIGHTS", (-6.0, 6.0))
+    monkeypatch.setattr(tune, "LENGTH_WEIGHTS", (0.0,))
+    translator = Translator.load(
+        tiny_directory,
+        "cpu",
+        "float32",
+        reverse=reverse_directory,
+        language_model=language_directory,
+    )
+    tuned = tune.tune(translator, odd_pairs)
+    scores = [
+        bleu_of(translator, odd_pairs, reverse_weight=reverse, language_weight=language)
+        for reverse in (-8.0, 0.0)
+        for language in (-6.0, 6.0)
+    ]
+    assert max(trial.score for trial in tuned.trials) == pytest.approx(
+        max(*scores, tuned.trials[0].score)
+    )
+
+
+def test_weights_of_models_that_are_not_there_are_not_tried(translator, searches, monkeypatch):
+    weights = {"fusion_weight": 0.3, "reverse_weight": 0.3, "length_weight": 0.1}
+    search = dataclasses.replace(translator.recipe.search, **weights)
+    monkeypatch.setattr(translator, "recipe", dataclasses.replace(translator.recipe, search=search))
+    monkeypatch.setattr(tune, "GRIDS", (({"fusion_weight": 0.0}, {"fusion_weight": 0.1}),))
+    tuned = tune.tune(translator, PAIRS)
+    assert len(searches) == len(tuned.trials) == 1
+    assert not any(getattr(tuned.best.search, name) for name in weights)

@@ -1,11 +1,12 @@
 """Commands that look at given translations and into a model."""
 
 import sys
+from pathlib import Path
 from typing import Literal
 
+from seq2seq.commands.writing import check_output, write_figure
 from seq2seq.config import ConfigurationError, choose
 from seq2seq.formats import ALIGNMENT_FORMATS
-from seq2seq.lines import open_output
 from seq2seq.loading import Loading
 
 _EXACT = Loading(precision="float32")  # in bfloat16 other words may come out on top
@@ -29,6 +30,7 @@ def score(
         target: File of their translations, as many lines.
         loading: How the model computes, and which others take part.
     """
+    _refuse_language_model(loading)
     sources, targets = read_pairs(source, target)
     from seq2seq.languages import is_unspaced
     from seq2seq.translation import TargetScore
@@ -69,6 +71,7 @@ def align(
             language writes no spaces; soft an object with the words and all weights.
         loading: How the model computes, and which others take part.
     """
+    _refuse_language_model(loading)
     sources, targets = read_pairs(source, target)
     from seq2seq.translator import Translator
 
@@ -84,40 +87,55 @@ def inspect_sentence(
     model: str,
     sentence: str,
     *,
-    output: str = "alignment.svg",
+    sentences: str | None = None,
+    colour_by: str | None = None,
+    beam_size: int | None = None,
+    output: str = "inspect.html",
     device: str = "auto",
     threads: int | None = None,
 ) -> None:
-    """Translates one sentence and draws where the decoder looked, as an SVG picture.
+    """Translates a sentence and writes a page of pictures of how the model did it.
 
     Args:
-        model: The model directory, of a model with attention.
+        model: The model directory.
         sentence: The source sentence.
+        sentences: Table of sentences among which this one is shown, as `seq2seq picture summary`
+            takes it; those of the phrasebook for a model between Korean and English.
+        colour_by: The property of these that the colours show; the first one if not given.
+        beam_size: Hypotheses kept; as the model's recipe says if not given.
         output: File to write.
         device: auto, cpu, cuda or cuda:N.
         threads: Processor threads; as many as cores if not given.
     """
-    from seq2seq.insight.alignment import draw_alignment, find_alignment
+    from seq2seq.insight import page
+    from seq2seq.insight.recording import check_sentence
     from seq2seq.translator import Translator
 
-    translator = Translator.load(model, device, "float32", threads)
-    translation = translator.translate(sentence)
-    if translation.alignment is None:
-        raise ConfigurationError(
-            f"{model} was trained with `model.attention` none, so it has no alignment to draw."
-        )
-    figure = draw_alignment(
-        find_alignment(translation),
-        f"{sentence} → {translation.text}",
-        languages=(translator.recipe.source_language, translator.recipe.target_language),
+    check_output(output)
+    check_sentence(sentence)
+    translator = Translator.load(model, device, "float32", threads, plain=True)
+    translation, html = page.inspect_sentence(
+        translator,
+        sentence,
+        known=page.known_sentences(sentences, translator.recipe),
+        colour_by=colour_by,
+        name=Path(model).name,
+        beam_size=beam_size,
     )
-    with open_output(output) as file:
-        file.write(figure.encode(errors="replace"))  # the sentence may be no UTF-8
     print(translation.text)
-    print(f"alignment: {output}")
+    write_figure(output, html, what="page")
 
 
 _SCORE_WINDOW = 1024
+
+
+def _refuse_language_model(loading: Loading) -> None:
+    """Refuses a model that only a search would ask."""
+    if loading.language_model is not None:
+        raise ConfigurationError(
+            "`language_model` changes nothing here, where nothing is searched; for text alone "
+            "there is `seq2seq evaluate_lm`."
+        )
 
 
 def read_pairs(source: str, target: str) -> tuple[list[str], list[str]]:

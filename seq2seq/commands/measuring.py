@@ -58,7 +58,7 @@ def evaluate(
     )
     load = functools.partial(Translator.load, reverse=reverse, **vars(alone))
     settings = translator.search_settings(**search)
-    translator.refuse_idle_reverse(settings)
+    translator.refuse_idle(settings)
     pairs = clean_pairs(pairs, translator.recipe)
     word_counts = read_word_counts(model, translator.recipe.source_language)
     with contextlib.ExitStack() as stack:
@@ -107,7 +107,8 @@ def tune(
         source: File of source sentences, one per line; never those of a test set.
         reference: File of their translations by people, as many lines.
         metric: What is to be high, bleu or chrf.
-        reverse: Model directory of the other direction, whose weights are tried, too.
+        reverse: Model directory of the other direction, whose weights are tried, too; and so are
+            those of a `language_model`.
         save: Write what is found into the recipe.yaml of `model` if settings chosen by one half of
             the sentences are significantly better on the other, both ways.
         quiet: Print no progress on standard error.
@@ -133,10 +134,13 @@ def tune(
     with contextlib.ExitStack() as stack:
         advance = None if quiet else stack.enter_context(progress_bar("Searching"))
         tuned = find_settings(translator, pairs, metric=metric, advance=advance, **search)
+    best = tuned.best.search
+    is_fluency_asked = best.fusion_weight > 0 or best.language_weight != 0
     given = {
         "ensemble": loading.ensemble or None,
         "ensemble_weights": loading.ensemble_weights,
         "ensemble_kind": loading.ensemble_kind if loading.ensemble else None,
+        "language_model": loading.language_model if is_fluency_asked else None,
         "reverse": reverse,
         **search,
     }
@@ -175,6 +179,7 @@ def calibrate(
 
     pairs = read_test_pairs(source, reference)
     translator = Translator.load(model, **vars(loading))
+    translator.refuse_idle(translator.search_settings(**search))
     pairs = clean_pairs(pairs, translator.recipe)
     with progress(quiet, source, source) as advance:
         calibration = learn(translator, pairs, advance=advance, **search)

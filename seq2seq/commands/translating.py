@@ -134,5 +134,6 @@ def complete(
     from seq2seq.translator import Translator
 
     translator = Translator.load(model, **vars(loading))
+    translator.refuse_idle(translator.search_settings(**search))
     for translation in translator.complete(source, prefix, n, **search):
         print(translation.text)

@@ -49,6 +49,7 @@ def obedient_candidates(
     candidate_ids: Tensor | None = None,
     *,
     diversity_strength: float = 0.0,
+    are_scores: bool = False,
 ) -> list[list[Candidate]]:
     """The best continuations of each sentence, in the order in which they enter the beam.
 
@@ -59,13 +60,14 @@ def obedient_candidates(
     Args:
         logits: [rows, columns], as many rows for each sentence.
         candidate_ids: The ids that the columns stand for in each sentence, [sentences, columns].
+        are_scores: As in `normalise`.
 
     Returns:
         The best ones, as many as are asked for. For a sentence with terms also the best of each row
         and all that bring a term forward, and none that are impossible.
     """
     num_sentences, columns = len(sentences), logits.shape[1]
-    normalised = normalise(logits)
+    normalised = normalise(logits, are_scores=are_scores)
     width = len(normalised) // num_sentences
     block(normalised.view(num_sentences, width, columns), blocked, candidate_ids)
     pressed = _pressed_rows(normalised, sentences, blocked.eos_id, candidate_ids)

@@ -36,6 +36,8 @@ class Step(NamedTuple):
     eos_id: int
     coverage: list[float] | None
     """Of each row, if it counts."""
+    are_scores: bool = False
+    """As in `beam_search`."""
 
 
 @dataclass

@@ -16,6 +16,7 @@ from seq2seq.decoding.coverage import Coverage
 from seq2seq.decoding.history import History
 from seq2seq.decoding.length_penalty import Ranking
 from seq2seq.decoding.rules import Rules
+from seq2seq.decoding.trace import Trace
 from seq2seq.decoding.vocabulary import Blocked, Candidate, best_candidates
 
 
@@ -62,6 +63,8 @@ class Hypothesis:
     """The maximum length was reached, or nothing was allowed to follow, before the end symbol."""
     reverse_log_probability: float | None = None
     """Of the source given these ids, where a model of the other direction was asked."""
+    language_log_probability: float | None = None
+    """Of these ids by themselves, where a language model was asked."""
 
 
 def beam_search(
@@ -83,7 +86,9 @@ def beam_search(
     bos_id: int = BOS_ID,
     eos_id: int = EOS_ID,
     forbidden_ids: Collection[int] = (PAD_ID,),
+    are_scores: bool = False,
     keep_alignment: bool = True,
+    trace: Trace | None = None,
     device: torch.device | str = "cpu",
 ) -> list[list[Hypothesis]]:
     """Finds the target ids with the highest scores, best first, for each sentence.
@@ -115,7 +120,10 @@ def beam_search(
             `extra_length`.
         forbidden_ids: Ids that are never chosen, besides `bos_id`. They keep their share of the
             probability, so the log-probabilities of other ids do not change.
+        are_scores: The step function gives no logits but scores, none above 0, that are added up as
+            they are, and stand for log-probabilities in all that is said here; see `Fusion`.
         keep_alignment: False spares memory where nobody looks at the alignment.
+        trace: Of a sentence that is searched alone; every step of it is kept there.
         device: Where the step function expects its ids.
 
     Returns:
@@ -128,6 +136,8 @@ def beam_search(
     _check(beam_size, n_best, num_groups, diversity_strength)
     ranking = Ranking(length_penalty, length_penalty_kind, word_reward, coverage_penalty)
     _check_ranking(ranking)
+    if trace is not None and len(max_lengths) != 1:
+        raise ValueError(f"`trace` is of one sentence, but there are {len(max_lengths)}.")
     size = beam_size // num_groups
     obeyed = [None] * len(max_lengths) if rules is None else rules
     sentences = [
@@ -145,10 +155,16 @@ def beam_search(
         logits, state = step(ids, state)
         history.attend(state.alignment if keep_alignment else None)
         covered = coverage.add(state.alignment) if coverage else None
-        common = Step(len(history), eos_id, covered)
+        common = Step(len(history), eos_id, covered, are_scores)
         no_end = [sentence[0].min_length > common.position for sentence in batch]
         blocked = Blocked(forbidden, eos_id, no_end)
-        rows = _advance(batch, logits, state.candidate_ids, common, blocked, diversity_strength)
+        if trace is not None:
+            trace.offered.append([])
+        rows = _advance(
+            batch, logits, state.candidate_ids, common, blocked, diversity_strength, trace
+        )
+        if trace is not None:
+            trace.kept.append(rows)
         staying = [index for index, groups in enumerate(batch) if not _are_done(groups)]
         if not staying:
             break
@@ -165,6 +181,9 @@ def beam_search(
         if coverage:
             coverage.select(torch.tensor(parents, device=device), sentences_kept)
         history.append(new_ids, parents)
+    if trace is not None:
+        trace.max_length = max_lengths[0]
+        trace.leaves = [leaf for beam in sentences[0] for leaf in beam.leaves]
     return _hypotheses(sentences, history, n_best)
 
 
@@ -175,6 +194,7 @@ def _advance(
     step: Step,
     blocked: Blocked,
     diversity_strength: float,
+    trace: Trace | None,
 ) -> list[Candidate]:
     """Lets all groups of all sentences take a step.
 
@@ -191,7 +211,9 @@ def _advance(
         if is_plain:
             living = [beam.living for beam in beams]
             number = beams[0].num_candidates
-            offers = best_candidates(logits, living, number, blocked, candidate_ids)
+            offers = best_candidates(
+                logits, living, number, blocked, candidate_ids, are_scores=step.are_scores
+            )
         else:
             rows = [
                 Rows(
@@ -206,13 +228,20 @@ def _advance(
             ]
             own = logits.view(len(batch), num_groups, width, -1)[:, group].flatten(0, 1)
             offers = obedient_candidates(
-                own, rows, blocked, candidate_ids, diversity_strength=diversity_strength
+                own,
+                rows,
+                blocked,
+                candidate_ids,
+                diversity_strength=diversity_strength,
+                are_scores=step.are_scores,
             )
         for index, (beam, found) in enumerate(zip(beams, offers, strict=True)):
             first_row = (index * num_groups + group) * width
             shift = first_row - index * width
             if shift:
                 found = [(score, id_, row + shift) for score, id_, row in found]
+            if trace is not None:
+                trace.offered[-1] += found
             growing[index].append(beam.advance(found, first_row, step))
         most = max(most, *map(len, offers))
     if is_plain:

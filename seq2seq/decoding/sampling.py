@@ -47,6 +47,7 @@ def sample(
     bos_id: int = BOS_ID,
     eos_id: int = EOS_ID,
     forbidden_ids: Collection[int] = (PAD_ID,),
+    are_scores: bool = False,
     keep_alignment: bool = True,
     device: torch.device | str = "cpu",
 ) -> list[list[Hypothesis]]:
@@ -95,7 +96,7 @@ def sample(
     while batch:
         logits, state = step(ids, state)
         history.attend(state.alignment if keep_alignment else None)
-        normalised = normalise(logits)
+        normalised = normalise(logits, are_scores=are_scores)
         covered = coverage.add(state.alignment) if coverage else None
         no_end = [sentence.min_length > position for sentence in batch]
         blocked = Blocked(forbidden, eos_id, no_end)

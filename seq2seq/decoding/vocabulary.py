@@ -33,6 +33,8 @@ def best_candidates(
     num_candidates: int,
     blocked: Blocked,
     candidate_ids: Tensor | None = None,
+    *,
+    are_scores: bool = False,
 ) -> list[list[Candidate]]:
     """The best continuations of each sentence, best first.
 
@@ -43,12 +45,16 @@ def best_candidates(
         living: The log-probability of each row, by sentence, as many for each.
         num_candidates: For each sentence, or as many as there are.
         candidate_ids: The ids that the columns stand for in each sentence, [sentences, columns].
+        are_scores: As in `normalise`.
 
     Returns:
         Log-probabilities are -inf where a continuation is impossible, and not a number where logits
         are not.
     """
     scores = torch.tensor(living, dtype=torch.float64, device=logits.device)
+    if are_scores:
+        normalised = normalise(logits, are_scores=True)
+        return _choose(normalised, scores, num_candidates, blocked, candidate_ids)
     dtype = torch.promote_types(logits.dtype, torch.float32)
     normalised = logits.log_softmax(dim=1, dtype=dtype)
     candidates = _choose(normalised, scores, num_candidates, blocked, candidate_ids)
@@ -58,11 +64,16 @@ def best_candidates(
     return candidates
 
 
-def normalise(logits: Tensor) -> Tensor:
+def normalise(logits: Tensor, *, are_scores: bool = False) -> Tensor:
     """Log-probabilities [rows, columns] in float32 or better.
 
     They are -inf where logits are, even if a whole row is, and not a number where logits are not.
+
+    Args:
+        are_scores: What is given are no logits, but scores that count as they are.
     """
+    if are_scores:
+        return logits.clone()
     dtype = torch.promote_types(logits.dtype, torch.float32)
     normalised = logits.log_softmax(dim=1, dtype=dtype)
     if normalised[:, 0].isnan().any():  # it spreads over the row, which perhaps has only -inf

@@ -6,8 +6,11 @@ that a chart follows light and dark mode. Knows nothing of translation.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from html import escape
+
+from seq2seq.evaluation.scales import HIGHEST, Scale, number, tick_label, ticks_of, within
 
 WIDTH, HEIGHT = 420, 280  # a phone shows about 360 units, so letters stay legible there
 MAX_POINTS = 150
@@ -15,7 +18,7 @@ NUM_STYLES = 6  # series beyond that begin with the first colour again
 _LEFT, _RIGHT, _BOTTOM = 54, 14, 44
 _LINE_HEIGHT = 18
 _MOST_MARKERS = 40
-_HIGHEST = 1e100  # a diverged training may write more; no chart shows it
+_SPARSE_MARKERS = 10
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,12 @@ class Series:
     name: str
     points: Sequence[tuple[float, float]]
     """By rising x; those that are not finite, or absurdly high, are left out."""
+    band: Sequence[tuple[float, float, float]] = ()
+    """x, lowest and highest value there, by rising x: an area behind the line."""
+    style: int | None = None
+    """Number of its colour, dashes and marker; its place among the series if not given."""
+    dashed: bool | None = None
+    """Dashed or full whatever its style is, where this tells groups of series apart."""
 
 
 @dataclass(frozen=True)
@@ -55,45 +64,87 @@ def line_chart(
     x_label: str,
     y_label: str,
     categories: Sequence[str] | None = None,
+    log_x: bool = False,
+    log_y: bool = False,
+    x_ticks: Sequence[float] | None = None,
+    y_limits: tuple[float, float] | None = None,
 ) -> str:
-    """Draws series over one another; long ones as means, within a band from lowest to highest.
+    """Draws series over one another; long ones as means of neighbouring points.
+
+    A series that is alone and has no band gets one from the lowest to the highest neighbour.
 
     Args:
         categories: Names of x = 0, 1, ...; without them x is a number.
+        log_x: Logarithmic axis, which its label says; what is not above 0 is left out. Likewise
+            `log_y`.
+        x_ticks: Numbers to show below the axis, in place of round ones.
+        y_limits: What the axis reaches at least and shows at most, so that charts side by side
+            have the same.
 
     Returns:
         An SVG element, or nothing if there is no point to draw.
     """
+    drawable = partial(_drawable, log_x=log_x, log_y=log_y, y_limits=y_limits)
     lines = [
-        (index % NUM_STYLES, one.name, buckets)
+        _Line(one, (index if one.style is None else one.style) % NUM_STYLES, buckets, band)
         for index, one in enumerate(series)
-        if (buckets := _thin(one.points))
+        if (buckets := _thin(drawable(one.points)))
+        for band in [drawable(one.band)]
     ]
-    drawn = [bucket for _, _, buckets in lines for bucket in buckets]
-    if not drawn:
+    if not lines:
         return ""
-    has_band = len(series) == 1 and any(bucket.high > bucket.low for bucket in drawn)
-    names = [(style, name) for style, name, _ in lines]
-    if has_band:
-        names = [(0, "mean of neighbouring points; band: lowest to highest")]
-    legend = _legend(names, "line") if len(series) > 1 or has_band else []
-    lows = [bucket.low if has_band else bucket.y for bucket in drawn]
-    highs = [bucket.high if has_band else bucket.y for bucket in drawn]
-    y_ticks = _ticks(min(lows), max(highs))
-    xs = [bucket.x for bucket in drawn]
-    x_range = (-0.4, len(categories) - 0.6) if categories else (min(xs), max(xs))
-    frame = _Frame(title, x_label, y_label, legend, y_ticks, x_range)
-    x_ticks = (
-        [(float(place), name) for place, name in enumerate(categories)]
-        if categories
-        else [(tick, _number(tick)) for tick in _ticks(*x_range) if _within(tick, x_range)]
+    drawn = [bucket for line in lines for bucket in line.buckets]
+    own_band = (
+        len(series) == 1 and not lines[0].band and any(bucket.high > bucket.low for bucket in drawn)
     )
-    body = [*frame.axes(x_ticks)]
-    for style, name, buckets in lines:
-        if has_band:
-            body.append(_band(buckets, frame))
-        body += _line(name, buckets, frame, style)
+    if own_band:
+        name = "mean of neighbouring points; band: lowest to highest"
+        extremes = [(bucket.x, bucket.low, bucket.high) for bucket in drawn]
+        lines = [_Line(replace(series[0], name=name), lines[0].style, drawn, extremes)]
+    ys = [bucket.y for bucket in drawn]
+    ys += [end for line in lines for _, *ends in line.band for end in ends]
+    ys += y_limits or ()
+    xs = [bucket.x for bucket in drawn]
+    if categories:
+        x_scale = Scale(-0.4, len(categories) - 0.6, range(len(categories)))
+    else:
+        ticks = x_ticks or ticks_of(min(xs), max(xs), log_x)
+        x_scale = Scale(min(xs), max(xs), ticks, log_x)
+    y_ticks = ticks_of(min(ys), max(ys), log_y)
+    y_scale = Scale(y_ticks[0], y_ticks[-1], y_ticks, log_y)
+    legend = _legend([(line.classes, line.one.name) for line in lines], "line")
+    x_label, y_label = (
+        f"{label}, log scale" if is_log else label
+        for label, is_log in ((x_label, log_x), (y_label, log_y))
+    )
+    frame = _Frame(
+        title, x_label, y_label, legend if len(series) > 1 or own_band else [], y_scale, x_scale
+    )
+    x_labels = [
+        (float(tick), categories[int(tick)] if categories else tick_label(tick, log_x))
+        for tick in x_scale.ticks
+        if within(tick, (x_scale.low, x_scale.high))
+    ]
+    body = [*frame.axes(x_labels), *(_area(line, frame) for line in lines if line.band)]
+    for line in lines:
+        body += _polyline(line, frame)
     return frame.document(body)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A series as it is drawn."""
+
+    one: Series
+    style: int
+    buckets: Sequence[_Bucket]
+    band: Sequence[tuple[float, ...]]
+
+    @property
+    def classes(self) -> str:
+        """Its colour and marker, and its dashes if they do not come with these."""
+        dashes = {None: "", True: " dashed", False: " full"}[self.one.dashed]
+        return f"series{self.style}{dashes}"
 
 
 def bar_chart(
@@ -116,20 +167,15 @@ def bar_chart(
     if not values:
         return ""
     legend = (
-        _legend([(index, name) for index, (name, _) in enumerate(series)], "bar")
+        _legend([(f"series{index}", name) for index, (name, _) in enumerate(series)], "bar")
         if len(series) > 1
         else []
     )
     extra = _LINE_HEIGHT if notes else 0
-    frame = _Frame(
-        title,
-        x_label,
-        y_label,
-        legend,
-        _ticks(0.0, max(values)),
-        (-0.5, len(labels) - 0.5),
-        extra_bottom=extra,
-    )
+    ticks = ticks_of(0.0, max(values))
+    y_scale = Scale(ticks[0], ticks[-1], ticks)
+    x_scale = Scale(-0.5, len(labels) - 0.5, range(len(labels)))
+    frame = _Frame(title, x_label, y_label, legend, y_scale, x_scale, extra_bottom=extra)
     body = [*frame.axes([(float(place), label) for place, label in enumerate(labels)])]
     for place, note in enumerate(notes):
         body.append(_text(frame.x(place), frame.bottom + 16 + extra, note, "tick faint", "middle"))
@@ -158,7 +204,7 @@ def interval_chart(rows: Sequence[Interval], *, title: str, x_label: str) -> str
     if not drawn:
         return ""
     ends = [end for _, row, value in drawn for end in (value, row.low, row.high) if end is not None]
-    ticks = _ticks(min(ends), max(ends))
+    ticks = ticks_of(min(ends), max(ends))
     top, row_height = 44, 44
     bottom = top + row_height * len(drawn)
     left, right = 16.0, WIDTH - 24.0
@@ -169,7 +215,7 @@ def interval_chart(rows: Sequence[Interval], *, title: str, x_label: str) -> str
     body = [_text(0, 16, title, "title", "start")]
     for tick in ticks:
         body.append(_rule(x(tick), top - 12, x(tick), bottom, "grid"))
-        body.append(_text(x(tick), bottom + 16, _number(tick), "tick", "middle"))
+        body.append(_text(x(tick), bottom + 16, number(tick), "tick", "middle"))
     body.append(_text((left + right) / 2, bottom + 36, x_label, "axis", "middle"))
     for index, (style, row, value) in enumerate(drawn):
         y = top + row_height * index + 24
@@ -189,27 +235,24 @@ class _Frame:
         x_label: str,
         y_label: str,
         legend: Sequence[Sequence[str]],
-        y_ticks: Sequence[float],
-        x_range: tuple[float, float],
+        y_scale: Scale,
+        x_scale: Scale,
         *,
         extra_bottom: int = 0,
     ) -> None:
         self.title, self.x_label, self.y_label = title, x_label, y_label
-        self.legend, self.y_ticks, self.x_range = legend, y_ticks, x_range
+        self.legend, self.y_scale, self.x_scale = legend, y_scale, x_scale
         self.top = 58 + _LINE_HEIGHT * len(legend)
         self.height = HEIGHT + _LINE_HEIGHT * len(legend) + extra_bottom
         self.bottom = self.height - _BOTTOM - extra_bottom
 
     def x(self, value: float) -> float:
         """Pixels from the left."""
-        low, high = self.x_range
-        share = (value - low) / (high - low) if high > low else 0.5
-        return _LEFT + share * (WIDTH - _LEFT - _RIGHT)
+        return _LEFT + self.x_scale.share(value) * (WIDTH - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
         """Pixels from the top."""
-        low, high = self.y_ticks[0], self.y_ticks[-1]
-        return self.bottom - (value - low) / (high - low) * (self.bottom - self.top)
+        return self.bottom - self.y_scale.share(value) * (self.bottom - self.top)
 
     def axes(self, x_ticks: Sequence[tuple[float, str]]) -> Iterator[str]:
         """Everything but the data."""
@@ -217,10 +260,11 @@ class _Frame:
         for row, items in enumerate(self.legend):
             yield f'<g transform="translate(0 {36 + _LINE_HEIGHT * row})">{"".join(items)}</g>'
         yield _text(0, self.top - 14, self.y_label, "axis", "start")
-        for tick in self.y_ticks:
+        for tick in self.y_scale.ticks:
             y = self.y(tick)
             yield _rule(_LEFT, y, WIDTH - _RIGHT, y, "grid")
-            yield _text(_LEFT - 8, y + 4, _number(tick), "tick", "end")
+            label = tick_label(tick, self.y_scale.is_log)
+            yield _text(_LEFT - 8, y + 4, label, "tick", "end")
         for value, label in x_ticks:
             yield _text(self.x(value), self.bottom + 16, label, "tick", "middle")
         middle = (_LEFT + WIDTH - _RIGHT) / 2
@@ -238,33 +282,55 @@ def _document(title: str, width: int, height: float, body: Sequence[str]) -> str
     )
 
 
-def _thin(points: Sequence[tuple[float, float]]) -> list[_Bucket]:
+def _drawable(
+    points: Sequence[tuple[float, ...]],
+    *,
+    log_x: bool,
+    log_y: bool,
+    y_limits: tuple[float, float] | None,
+) -> list[tuple[float, ...]]:
+    """Points, x first, without those that have no place on the axes."""
+    lowest, highest = y_limits or (-HIGHEST, HIGHEST)
+    return [
+        (x, *ys)
+        for x, *ys in points
+        if all(abs(value) < HIGHEST for value in (x, *ys))
+        if (not log_x or x > 1 / HIGHEST) and (not log_y or min(ys) > 1 / HIGHEST)
+        if lowest <= min(ys) and max(ys) <= highest
+    ]
+
+
+def _thin(points: Sequence[tuple[float, ...]]) -> list[_Bucket]:
     """At most MAX_POINTS means of neighbours, so that long logs make small pages."""
-    finite = [(x, y) for x, y in points if abs(x) < _HIGHEST and abs(y) < _HIGHEST]
-    size = math.ceil(len(finite) / MAX_POINTS)
+    size = math.ceil(len(points) / MAX_POINTS)
     buckets = []
-    for first in range(0, len(finite), size or 1):
-        window = finite[first : first + size]
+    for first in range(0, len(points), size or 1):
+        window = points[first : first + size]
         ys = [y for _, y in window]
         x = sum(x for x, _ in window) / len(window)
         buckets.append(_Bucket(x, sum(ys) / len(ys), min(ys), max(ys)))
     return buckets
 
 
-def _line(name: str, buckets: Sequence[_Bucket], frame: _Frame, style: int) -> Iterator[str]:
-    path = " ".join(f"{frame.x(b.x):.1f},{frame.y(b.y):.1f}" for b in buckets)
-    yield f'<polyline class="line series{style}" points="{path}"/>'
-    if len(buckets) <= _MOST_MARKERS:
-        for bucket in buckets:
-            hover = f"{name}: {_number(bucket.y)}"
-            yield _marker(style, frame.x(bucket.x), frame.y(bucket.y), hover)
+def _polyline(line: _Line, frame: _Frame) -> Iterator[str]:
+    path = " ".join(f"{frame.x(b.x):.1f},{frame.y(b.y):.1f}" for b in line.buckets)
+    yield f'<polyline class="line {line.classes}" points="{path}"/>'
+    marked = line.buckets
+    if line.one.dashed is not None:  # the marker alone tells it apart from others of its group
+        marked = line.buckets[:: math.ceil(len(line.buckets) / _SPARSE_MARKERS)]
+    elif len(line.buckets) > _MOST_MARKERS:
+        marked = []
+    for bucket in marked:
+        value = number(bucket.y, frame.y_scale.is_log)
+        hover = f"{line.one.name}, {number(bucket.x)}: {value}"
+        yield _marker(line.style, frame.x(bucket.x), frame.y(bucket.y), hover)
 
 
-def _band(buckets: Sequence[_Bucket], frame: _Frame) -> str:
-    upper = [(b.x, b.high) for b in buckets]
-    lower = [(b.x, b.low) for b in reversed(buckets)]
+def _area(line: _Line, frame: _Frame) -> str:
+    upper = [(x, high) for x, _, high in line.band]
+    lower = [(x, low) for x, low, _ in reversed(line.band)]
     path = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in upper + lower)
-    return f'<polygon class="band series0" points="{path}"/>'
+    return f'<polygon class="band series{line.style}" points="{path}"/>'
 
 
 _MARKERS: Sequence[Callable[[float], str]] = (
@@ -286,46 +352,24 @@ def _marker(style: int, x: float, y: float, hover: str = "") -> str:
     )
 
 
-def _legend(names: Sequence[tuple[int, str]], kind: str) -> list[list[str]]:
-    """Rows of keys with names, as many in a row as fit."""
+def _legend(names: Sequence[tuple[str, str]], kind: str) -> list[list[str]]:
+    """Rows of keys, by their classes, with names, as many in a row as fit."""
     rows: list[list[str]] = [[]]
     x = 0.0
-    for style, name in names:
+    for classes, name in names:
         width = 36 + 7 * len(name) + 16
         if rows[-1] and x + width > WIDTH:
             rows.append([])
             x = 0.0
         key = (
-            f'<rect class="bar series{style}" x="{x + 6}" y="-10" width="14" height="11"/>'
+            f'<rect class="bar {classes}" x="{x + 6}" y="-10" width="14" height="11"/>'
             if kind == "bar"
-            else _rule(x, -4, x + 28, -4, f"line series{style}") + _marker(style, x + 14, -4)
+            else _rule(x, -4, x + 28, -4, f"line {classes}")
+            + _marker(int(classes.removeprefix("series").split()[0]), x + 14, -4)
         )
         rows[-1].append(key + _text(x + (28 if kind == "bar" else 36), 0, name, "label", "start"))
         x += width
     return rows
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Four to eight round numbers that enclose a range."""
-    size = max(abs(low), abs(high))
-    if high - low <= 1e-9 * size or size < 1 / _HIGHEST:  # one value, as far as floats can tell
-        room = size * 0.1 if size > 1 / _HIGHEST else 1.0
-        low, high = low - room, high + room
-    rough = (high - low) / 5
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [index * step for index in range(first, last + 1)]
-
-
-def _within(value: float, limits: tuple[float, float]) -> bool:
-    return limits[0] - 1e-9 <= value <= limits[1] + 1e-9
-
-
-def _number(value: float) -> str:
-    """A number as an axis shows it."""
-    value = 0.0 if abs(value) < 1e-12 else value
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _text(x: float, y: float, text: str, kind: str, anchor: str) -> str:

@@ -1,190 +1,258 @@
-"""Where the decoder looked: the attention weights of one translation as a heat map.
+"""Where the decoder looked: the attention weights of a translation as a heat map.
 
-The figure is SVG with real text, so that any script shows in the fonts of whoever looks at it.
+Bahdanau, Cho and Bengio (2015), figure 3, https://arxiv.org/abs/1409.0473.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
+
+from seq2seq.config import EOS_ID, ConfigurationError, choose
+from seq2seq.insight.figure import (
+    MARGIN,
+    document,
+    explain_pieces,
+    text,
+    text_width,
+    title_height,
+    title_lines,
+    wrap,
+    wrap_title,
+)
 
 if TYPE_CHECKING:
     from seq2seq.translation import Translation
+    from seq2seq.translator import Translator
+
+Units = Literal["pieces", "words"]
 
 CELL = 36  # pixels
-_LABEL_SIZE = 15  # pixels; a wide (Korean, Japanese) letter takes about that much
-_TITLE_SIZE = 16  # pixels
-_LEGEND_STEPS = 5
-_SMALLEST = 0.7  # of its size, when a page shrinks the figure: letters of ten pixels
-_STRONG = 0.1  # weight of cells that stand by themselves and tell it on hover
+_WIDEST = 900  # pixels of two heat maps side by side; wider ones stand one above the other
+_NARROWEST = 360  # pixels, so that notes have room
+_HEADING_SIZE, _HEADING_LINE = 13, 18  # pixels
+_LEGEND_STEPS, _LEGEND_LEFT = 5, 56  # the first step's place, in pixels
+_WITHOUT_END = "What went to </s> is left out, so rows may sum to less than 1."
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """The weights that each output piece gave to the source pieces."""
+    """The weights that each output piece, or word, gave to those of the source."""
 
     source_pieces: Sequence[str]
     target_pieces: Sequence[str]
     weights: Sequence[Sequence[float]]
-    """[target_length, source_length]; each row sums to 1."""
+    """[target_length, source_length]; rows of pieces sum to 1, those of words lack what `</s>`
+    had."""
+    units: Units = "pieces"
+    heading: str = ""
+    """What tells it from another one beside it."""
 
 
-def find_alignment(translation: "Translation") -> Alignment:
+def find_alignment(
+    translation: "Translation", units: Units = "pieces", *, heading: str = ""
+) -> Alignment:
     """The alignment that the search recorded.
 
+    Args:
+        translation: With details, if `units` are words.
+
     Raises:
-        ValueError: If the model has no attention.
+        ConfigurationError: If the model has no attention.
     """
     if translation.alignment is None:
-        raise ValueError("A model with `model.attention` none has no alignment to show.")
-    return Alignment(translation.source_pieces, translation.pieces, translation.alignment.tolist())
+        raise ConfigurationError(
+            "a model with `model.attention` none has no alignment to show; take one with attention."
+        )
+    _check(units)
+    if units == "words":
+        words = translation.words or ()
+        return Alignment(
+            translation.source_words or (),
+            [word.text for word in words],
+            [word.weights for word in words],
+            units,
+            heading,
+        )
+    weights = translation.alignment.tolist()
+    return Alignment(translation.source_pieces, translation.pieces, weights, units, heading)
+
+
+def find_given_alignment(
+    translator: "Translator",
+    source: str,
+    target: str,
+    units: Units = "pieces",
+    *,
+    heading: str = "",
+) -> Alignment:
+    """The alignment of a given translation, which the decoder was made to say (teacher forcing).
+
+    Raises:
+        ConfigurationError: If the model has no attention.
+    """
+    from seq2seq.alignments import find_words, soft_alignment
+    from seq2seq.preparation import clean_side
+
+    _check(units)
+    recipe, sides = translator.recipe, translator.tokenizers
+    (source,), (target,) = (
+        clean_side([one], recipe, side) for one, side in ((source, "source"), (target, "target"))
+    )
+    source_ids, target_ids = sides.source.encode(source), [*sides.target.encode(target), EOS_ID]
+    (forced,) = translator.engine.force([source_ids], [target_ids], recipe.search)
+    if forced.alignment is None:
+        raise ConfigurationError(
+            "a model with `model.attention` none has no alignment to show; take one with attention."
+        )
+    source_pieces = sides.source.pieces([*source_ids, EOS_ID])
+    target_pieces = sides.target.pieces(target_ids)
+    if units == "pieces":
+        weights = forced.alignment.tolist()
+        return Alignment(source_pieces, target_pieces, weights, units, heading)
+    sources = find_words(source, source_pieces, recipe.source_language)
+    targets = find_words(target, target_pieces, recipe.target_language)
+    return Alignment(
+        [source[word.start : word.end] for word in sources],
+        [target[word.start : word.end] for word in targets],
+        soft_alignment(forced.alignment, sources, targets).tolist(),
+        units,
+        heading,
+    )
 
 
 def draw_alignment(
     alignment: Alignment,
     title: str,
     *,
+    given: Alignment | None = None,
     cell: int = CELL,
+    told_from: float = 0.005,
     languages: tuple[str, str] = ("", ""),
 ) -> str:
     """Draws source pieces as columns, output pieces as rows, weights as depth of colour.
 
     Args:
+        given: Stands beside or below it, for comparison.
         cell: Width and height of each weight in pixels.
+        told_from: Cells of this weight or more tell it on hover; the others make a small file.
         languages: Of source and output: one character has several shapes in Chinese and Japanese.
 
     Returns:
         A self-contained SVG document; it follows the reader's light or dark mode and shows weights
         on hover.
     """
-    left = 40 + _text_width(alignment.target_pieces)
-    top = 92 + _text_width(alignment.source_pieces)
-    columns, rows = len(alignment.source_pieces), len(alignment.target_pieces)
-    width = max(left + columns * cell + 24, 360)
-    title_lines = _wrap(title, width - 32)
-    top += 20 * (len(title_lines) - 1)
-    height = top + rows * cell + 84
-    middle = left + columns * cell / 2
-    body = [
-        *_title(title_lines),
-        _text(middle, 34 + 20 * len(title_lines), "source pieces", "axis", "middle"),
-        *_labels(alignment, languages, left, top, cell),
-        *_cells(alignment, left, top, cell),
-        f'<rect x="{left}" y="{top}" width="{columns * cell}" height="{rows * cell}" '
-        f'class="frame"/>',
-        f'<g transform="translate(18 {top + rows * cell / 2}) rotate(-90)">'
-        f"{_text(0, 0, 'output pieces', 'axis', 'middle')}</g>",
-        *_legend(left, top + rows * cell + 28),
-    ]
-    return _DOCUMENT.substitute(
-        width=width,
-        height=height,
-        smallest=int(_SMALLEST * width),
-        title=escape(title),
-        body="\n".join(body),
-    )
+    maps = [_HeatMap(each, cell, languages, told_from) for each in (alignment, given) if each]
+    beside = sum(each.width for each in maps) <= _WIDEST
+    legend_end = maps[0].left + _LEGEND_LEFT + _LEGEND_STEPS * CELL + MARGIN
+    width = max(_NARROWEST, legend_end, (sum if beside else max)(each.width for each in maps))
+    lines = wrap_title(title, width)
+    x, y = 0.0, title_height(lines)
+    tallest = max(each.top for each in maps)
+    body = list(title_lines(lines))
+    for each in maps:
+        body += each.draw(x, y + (tallest - each.top if beside else 0))
+        x, y = (x + each.width, y) if beside else (x, y + each.height)
+    if beside:
+        y += tallest + max(each.height - each.top for each in maps)
+    body += _legend(maps[0].left, y + 20)
+    height = y + 68
+    pieces = {
+        piece
+        for each in maps
+        for piece in (*each.alignment.source_pieces, *each.alignment.target_pieces)
+    }
+    note = _WITHOUT_END if alignment.units == "words" else explain_pieces(pieces)
+    for line in wrap(note, width - 2 * MARGIN, _HEADING_SIZE):
+        body.append(text(MARGIN, height, line, "tick"))
+        height += _HEADING_LINE
+    return document(body, title=title, width=width, height=height, kind="alignment")
 
 
-# Every rule begins with the figure's class: in a page they must not reach beyond it.
-_DOCUMENT = Template("""\
-<svg xmlns="http://www.w3.org/2000/svg" class="alignment" width="$width" height="$height" \
-viewBox="0 0 $width $height" style="min-width: ${smallest}px" role="img" aria-label="$title">
-<style>
-  .alignment text { font-family: system-ui, "Noto Sans", "Noto Sans CJK KR",
-         "Apple SD Gothic Neo", "Malgun Gothic", NanumGothic, sans-serif; fill: #1f2328; }
-  .alignment :lang(ja) text { font-family: system-ui, "Noto Sans", "Noto Sans CJK JP",
-         "Hiragino Sans", "Yu Gothic", IPAGothic, sans-serif; }
-  .alignment :lang(zh) text { font-family: system-ui, "Noto Sans", "Noto Sans CJK SC",
-         "PingFang SC", "Microsoft YaHei", sans-serif; }
-  .alignment .page { fill: #ffffff; } .alignment .cell { fill: #0a58ca; }
-  .alignment .frame { fill: none; stroke: #8c959f; }
-  .alignment .title { font-size: 16px; font-weight: 600; } .alignment .piece { font-size: 15px; }
-  .alignment .axis { font-size: 13px; font-style: italic; } .alignment .tick { font-size: 12px; }
-  @media (prefers-color-scheme: dark) {
-    .alignment text { fill: #e6edf3; }
-    .alignment .page { fill: #0d1117; } .alignment .cell { fill: #6cb6ff; }
-  }
-</style>
-<rect width="$width" height="$height" class="page"/>
-$body
-</svg>
-""")
+def _check(units: str) -> None:
+    choose(dict.fromkeys(get_args(Units)), units, field="units")
 
 
-def _wrap(text: str, width: float) -> list[str]:
-    """Breaks a title at spaces so that each line fits, as far as single words do."""
-    lines: list[str] = []
-    for word in text.split():
-        if lines and _text_width([f"{lines[-1]} {word}"], _TITLE_SIZE) <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return lines
+class _HeatMap:
+    """One alignment: where its parts stand, and what they look like."""
 
+    def __init__(
+        self, alignment: Alignment, cell: int, languages: tuple[str, str], told_from: float
+    ) -> None:
+        self.alignment, self.cell, self.told_from = alignment, cell, told_from
+        self.attributes = [f' lang="{escape(one)}"' if one else "" for one in languages]
+        self.left = 52 + _longest(alignment.target_pieces)
+        self.width = self.left + len(alignment.source_pieces) * cell + 24
+        self.heading = wrap(alignment.heading, self.width - 2 * MARGIN, _HEADING_SIZE)
+        above = _HEADING_LINE * len(self.heading)
+        self.top = above + 48 + _longest(alignment.source_pieces)
+        self.height = self.top + len(alignment.target_pieces) * cell + 8
 
-def _title(lines: Sequence[str]) -> Iterator[str]:
-    for index, line in enumerate(lines):
-        yield _text(16, 28 + 20 * index, line, "title", "start")
+    def draw(self, x: float, y: float) -> Iterator[str]:
+        """Its elements, from a place of the figure on."""
+        alignment, top = self.alignment, self.top
+        width, height = (
+            len(pieces) * self.cell for pieces in (alignment.source_pieces, alignment.target_pieces)
+        )
+        yield f'<g transform="translate({x:g} {y:g})">'
+        for index, line in enumerate(self.heading):
+            yield text(MARGIN, 16 + _HEADING_LINE * index, line, "label")
+        sources, targets = (f"{side} {alignment.units}" for side in ("source", "output"))
+        axis = _HEADING_LINE * len(self.heading) + 18
+        yield text(self.left + width / 2, axis, sources, "axis", "middle")
+        yield from self._labels()
+        yield from self._cells()
+        yield (
+            f'<rect x="{self.left:g}" y="{top:g}" width="{width}" height="{height}" class="frame"/>'
+        )
+        label = text(0, 0, targets, "axis", "middle")
+        yield f'<g transform="translate(20 {top + height / 2:g}) rotate(-90)">{label}</g></g>'
 
+    def _labels(self) -> Iterator[str]:
+        source, target = self.attributes
+        yield f"<g{source}>"
+        for index, piece in enumerate(self.alignment.source_pieces):
+            place = f"{self.left + (index + 0.5) * self.cell + 5:g} {self.top - 8:g}"
+            label = text(0, 0, piece, "piece")
+            yield f'<g transform="translate({place}) rotate(-90)">{label}</g>'
+        yield f"</g><g{target}>"
+        for index, piece in enumerate(self.alignment.target_pieces):
+            y = self.top + (index + 0.5) * self.cell + 5
+            yield text(self.left - 8, y, piece, "piece", "end")
+        yield "</g>"
 
-def _labels(
-    alignment: Alignment, languages: tuple[str, str], left: float, top: float, cell: int
-) -> Iterator[str]:
-    source, target = (f' lang="{escape(language)}"' if language else "" for language in languages)
-    yield f"<g{source}>"
-    for index, piece in enumerate(alignment.source_pieces):
-        x = left + (index + 0.5) * cell
-        label = _text(0, 5, piece, "piece", "start")
-        yield f'<g transform="translate({x} {top - 8}) rotate(-90)">{label}</g>'
-    yield f"</g><g{target}>"
-    for index, piece in enumerate(alignment.target_pieces):
-        yield _text(left - 8, top + (index + 0.5) * cell + 5, piece, "piece", "end")
-    yield "</g>"
-
-
-def _cells(alignment: Alignment, left: int, top: int, cell: int) -> Iterator[str]:
-    """Faint cells as one path for each depth, since most are; the others with their weights."""
-    faint: dict[float, list[str]] = {}
-    for row, (target, weights) in enumerate(
-        zip(alignment.target_pieces, alignment.weights, strict=True)
-    ):
-        for column, (source, weight) in enumerate(
-            zip(alignment.source_pieces, weights, strict=True)
+    def _cells(self) -> Iterator[str]:
+        """Those that tell their weight; the others as one path for each depth."""
+        faint: dict[float, list[str]] = {}
+        cell = self.cell
+        for row, (target, weights) in enumerate(
+            zip(self.alignment.target_pieces, self.alignment.weights, strict=True)
         ):
-            x, y = left + column * cell, top + row * cell
-            if weight >= _STRONG:
-                yield (
-                    f'<rect x="{x}" y="{y}" width="{cell}" height="{cell}" class="cell" '
-                    f'fill-opacity="{weight:.3f}">'
-                    f"<title>{escape(target)} ← {escape(source)}: {weight:.3f}</title></rect>"
-                )
-            elif depth := round(weight, 2):
-                faint.setdefault(depth, []).append(f"M{x} {y}h{cell}v{cell}h-{cell}z")
-    for depth, squares in sorted(faint.items()):
-        yield f'<path d="{"".join(squares)}" class="cell" fill-opacity="{depth}"/>'
+            for column, (source, weight) in enumerate(
+                zip(self.alignment.source_pieces, weights, strict=True)
+            ):
+                x, y = f"{self.left + column * cell:g}", f"{self.top + row * cell:g}"
+                if weight >= self.told_from:
+                    yield (
+                        f'<rect x="{x}" y="{y}" width="{cell}" height="{cell}" class="weight" '
+                        f'fill-opacity="{weight:.3f}">'
+                        f"<title>{escape(target)} ← {escape(source)}: {weight:.3f}</title></rect>"
+                    )
+                elif depth := round(weight, 2):
+                    faint.setdefault(depth, []).append(f"M{x} {y}h{cell}v{cell}h-{cell}z")
+        for depth, squares in sorted(faint.items()):
+            yield f'<path d="{"".join(squares)}" class="weight" fill-opacity="{depth}"/>'
+
+
+def _longest(pieces: Sequence[str]) -> float:
+    return max(map(text_width, pieces), default=0.0)
 
 
 def _legend(x: float, y: float) -> Iterator[str]:
-    yield _text(x, y + 4, "weight", "axis", "start")
+    yield text(x, y + 4, "weight", "axis")
     for step in range(_LEGEND_STEPS):
         weight = step / (_LEGEND_STEPS - 1)
-        left = x + 56 + step * CELL
-        yield (
-            f'<rect x="{left}" y="{y - 10}" width="{CELL}" height="18" class="cell" '
-            f'fill-opacity="{weight}"/><rect x="{left}" y="{y - 10}" width="{CELL}" height="18" '
-            f'class="frame"/>'
-        )
-        yield _text(left + CELL / 2, y + 26, f"{weight:g}", "tick", "middle")
-
-
-def _text(x: float, y: float, text: str, kind: str, anchor: str) -> str:
-    return f'<text x="{x}" y="{y}" class="{kind}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
-def _text_width(texts: Sequence[str], size: int = _LABEL_SIZE) -> int:
-    """Pixels that the longest text takes, a little more rather than less."""
-    widths = [
-        sum(1.0 if ord(letter) > 0x1100 else 0.62 for letter in text) * size for text in texts
-    ]
-    return int(max(widths, default=0)) + 12
+        left = x + _LEGEND_LEFT + step * CELL
+        box = f'<rect x="{left:g}" y="{y - 10:g}" width="{CELL}" height="18"'
+        yield f'{box} class="weight" fill-opacity="{weight:g}"/>{box} class="frame"/>'
+        yield text(left + CELL / 2, y + 26, f"{weight:g}", "tick", "middle")

@@ -5,13 +5,14 @@ put into a page. Colours are of Okabe and Ito's kind, told apart by all kinds of
 count, blue is negative and red positive.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from string import Template
 
 TITLE_SIZE, LABEL_SIZE = 16, 15  # pixels; a wide (Korean, Japanese) letter is as wide as high
 MARGIN = 16
 _TITLE_LINE = 20
+_TITLE_WIDEST = 600  # so that it is not cut off where a wide figure is seen through a narrow page
 _NARROW = 0.62  # of a letter's height, the width of Latin ones, a little more rather than less
 SMALLEST = 0.7  # of its size, when a page shrinks a figure: letters of ten pixels
 
@@ -24,6 +25,7 @@ def document(
     height: float,
     kind: str,
     style: str = "",
+    smallest: float = SMALLEST,
 ) -> str:
     """A self-contained SVG document.
 
@@ -32,11 +34,12 @@ def document(
         title: For those who hear the figure; the visible one is part of the body.
         kind: Class of the figure, such as "alignment", by which its own rules begin.
         style: Further CSS rules, each selector beginning with `.KIND`.
+        smallest: Share of its width to which a page may shrink it.
     """
     return _DOCUMENT.substitute(
         width=f"{width:g}",
         height=f"{height:g}",
-        smallest=int(SMALLEST * width),
+        smallest=int(smallest * width),
         title=escape(title),
         kind=kind,
         style=style,
@@ -44,11 +47,24 @@ def document(
     )
 
 
+SERIES = (
+    ("#0b5cad", "#6cb0f5"),
+    ("#c2570c", "#f0a060"),
+    ("#0a7d5c", "#4fc9a0"),
+    ("#a1408a", "#e08cc8"),
+    ("#8a6d00", "#d8bd4a"),
+    ("#4d5560", "#aab4c0"),
+)
+"""Colours of series by light and by dark: `.stroke0`, `.fill0` and so on; tell them apart by dashes
+or markers, too."""
+
 # What has which colour by light and by dark; written out, as not all viewers know CSS variables.
 _COLOURS = (
     ("text", "fill", "#1f2328", "#e6edf3"),
     (".tick", "fill", "#57606a", "#9da7b3"),
     (".page", "fill", "#ffffff", "#0d1117"),
+    (".ink", "stroke", "#1f2328", "#e6edf3"),
+    (".halo", "stroke", "#ffffff", "#0d1117"),
     (".frame", "stroke", "#8c959f", "#8c959f"),
     (".grid", "stroke", "#d0d7de", "#3d444d"),
     (".weight", "fill", "#0a58ca", "#6cb6ff"),
@@ -56,20 +72,10 @@ _COLOURS = (
     (".positive", "fill", "#c8321e", "#ff6a55"),
     *(
         (f".{kind}{number}", attribute, light, dark)
-        for number, (light, dark) in enumerate(
-            (
-                ("#0b5cad", "#6cb0f5"),
-                ("#c2570c", "#f0a060"),
-                ("#0a7d5c", "#4fc9a0"),
-                ("#a1408a", "#e08cc8"),
-                ("#8a6d00", "#d8bd4a"),
-                ("#4d5560", "#aab4c0"),
-            )
-        )
+        for number, (light, dark) in enumerate(SERIES)
         for kind, attribute in (("stroke", "stroke"), ("fill", "fill"))
     ),
 )
-NUM_SERIES = 6  # of `.stroke0`, `.fill0` and so on; tell them apart by dashes or markers, too
 
 
 def _colours(shade: int) -> str:
@@ -136,6 +142,22 @@ def wrap(content: str, width: float, size: float = TITLE_SIZE) -> list[str]:
         else:
             lines.append(word)
     return lines
+
+
+def wrap_title(title: str, width: float) -> list[str]:
+    """The lines of a title of a figure of so many pixels."""
+    return wrap(title, min(width - 2 * MARGIN, _TITLE_WIDEST))
+
+
+def explain_pieces(pieces: Iterable[str]) -> str:
+    """What the marks in these pieces mean, as a sentence; "" if there are none."""
+    pieces = set(pieces)
+    are_letters = all(len(piece) == 1 for piece in pieces - {"<s>", "</s>"})
+    said = ["▁ is a space" if are_letters else "▁ begins a word"]
+    said = said if any("▁" in piece for piece in pieces) else []
+    ends = {"<s>": "the beginning", "</s>": "the end", "↵": "the end"}
+    said += [f"{piece} is {meaning}" for piece, meaning in ends.items() if piece in pieces]
+    return f"{'; '.join(said)}." if said else ""
 
 
 def title_lines(lines: Sequence[str]) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """Recurrent cells: one step of a tanh RNN, a GRU or an LSTM.
 
-To add a cell, write a subclass of `Cell` with its `update`, and one line of `CELLS`; it trains
-faster if it has `advance` and `backpropagate`, too. Parameters have the names, shapes
-and gate order of torch's own cells, so weights can be exchanged with `torch.nn.LSTM` and its like.
+To add a cell, write a subclass of `Cell` with its `update`, and its `gates` if it has any, and one
+line of `CELLS`; it trains faster if it has `advance` and `backpropagate`, too. Parameters have the
+names, shapes and gate order of torch's own cells, so weights can be exchanged with `torch.nn.LSTM`
+and its like.
 """
 
 from typing import ClassVar
@@ -83,6 +84,14 @@ class Cell(nn.Module):
         """The cell's equations, given the shares of input and state in its gates."""
         raise TypeError(f"{type(self).__name__} has no equations of its own.")
 
+    def gates(self, projected: Tensor, recurrent: Tensor) -> dict[str, Tensor]:
+        """The gates in `update`, for who wants to look at them; each [rows, hidden_size], 0 to 1.
+
+        Returns:
+            Gates by name, 1 is open; a cell without gates has none.
+        """
+        return {}
+
     def advance(
         self, projected: Tensor, recurrent: Tensor, state: CellState
     ) -> tuple[CellState, Tape]:
@@ -147,6 +156,11 @@ class GRUCell(Cell):
         new = torch.tanh(input_new + reset * state_new)
         return (torch.lerp(new, hidden, update),)
 
+    def gates(self, projected: Tensor, recurrent: Tensor) -> dict[str, Tensor]:
+        """See `Cell.gates`; an open update gate keeps the state as it was."""
+        gates = torch.sigmoid(projected + recurrent).chunk(3, 1)
+        return {"reset": gates[0], "update": gates[1]}
+
     def advance(
         self, projected: Tensor, recurrent: Tensor, state: CellState
     ) -> tuple[CellState, Tape]:
@@ -201,6 +215,11 @@ class LSTMCell(Cell):
         new, output_gate = gates[:, 2 * self.hidden_size :].chunk(2, 1)
         memory = torch.addcmul(forget_gate * memory, input_gate, torch.tanh(new))
         return torch.sigmoid(output_gate) * torch.tanh(memory), memory
+
+    def gates(self, projected: Tensor, recurrent: Tensor) -> dict[str, Tensor]:
+        """See `Cell.gates`."""
+        gates = torch.sigmoid(projected + recurrent).chunk(4, 1)
+        return {"input": gates[0], "forget": gates[1], "output": gates[3]}
 
     def advance(
         self, projected: Tensor, recurrent: Tensor, state: CellState

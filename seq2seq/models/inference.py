@@ -169,7 +169,7 @@ class _Direction:
     """A layer of the encoder in one direction."""
 
     def __init__(self, cell: Cell, is_reversed: bool, bound: float, arithmetic: Arithmetic) -> None:
-        self.cell = _equations(cell)
+        self.cell = equations(cell)
         self.is_reversed = is_reversed
         self.lower = arithmetic.lower
         bounds = _bounds((cell.weight_ih.shape[1], bound))
@@ -189,7 +189,7 @@ class _Direction:
             if len(step) < len(state[0]):
                 finished.append(tuple(part[len(step) :] for part in state))
                 state = tuple(part[: len(step)] for part in state)
-            state = _advance(self.cell, step, self.from_state(self.lower(state[0])), state)
+            state = advance(self.cell, step, self.from_state(self.lower(state[0])), state)
             outputs.append(state[0])
         finished.append(state)
         final = tuple(torch.cat(parts) for parts in zip(*finished[::-1], strict=True))
@@ -233,7 +233,7 @@ class _Decoder:
         cells = [cast(Cell, cell) for cell in decoder.layers]
         bottom = cells[0]
         self.arithmetic = arithmetic
-        self.cells = [_equations(cell) for cell in cells]
+        self.cells = [equations(cell) for cell in cells]
         self.embedding, embedding_bound = _lower_embedding(decoder.embedding.weight, arithmetic)
         self.context_bound = context_bound
         embedding_size = decoder.embedding.embedding_dim
@@ -285,14 +285,14 @@ class _Decoder:
         )
         embedded = self.embedding.index_select(0, previous_ids)
         inputs = torch.cat([lower(context, self.context_bound), embedded], dim=1)
-        after = _advance(self.cells[0], self.from_inputs(inputs), from_state[:, :gates], bottom)
+        after = advance(self.cells[0], self.from_inputs(inputs), from_state[:, :gates], bottom)
         layers, hidden = [after], after[0]
         for index, (cell, products, before) in enumerate(
             zip(self.cells[1:], self.above, above, strict=True), start=1
         ):
             from_below, from_before = products
             projected = from_below(lower(hidden, max(index - 1, 1)))
-            after = _advance(cell, projected, from_before(lower(before[0])), before)
+            after = advance(cell, projected, from_before(lower(before[0])), before)
             layers.append(after)
             hidden = hidden + after[0] if index >= 2 else after[0]
         joined = torch.cat([lower(hidden, max(len(layers) - 1, 1)), inputs], dim=1)
@@ -391,13 +391,14 @@ def _bounds(*parts: tuple[int, float]) -> Tensor:
     return torch.cat([torch.full((size,), float(bound)) for size, bound in parts])
 
 
-def _equations(cell: Cell) -> Cell:
+def equations(cell: Cell) -> Cell:
     """A cell of that kind and size, without memory behind its weights."""
     with without_weights():
         return type(cell)(1, cell.hidden_size)
 
 
-def _advance(cell: Cell, projected: Tensor, recurrent: Tensor, state: CellState) -> CellState:
+def advance(cell: Cell, projected: Tensor, recurrent: Tensor, state: CellState) -> CellState:
+    """The state after a step, by the faster equations if there are some."""
     if cell.has_gradient:  # then it has a fast step, too
         return cell.advance(projected, recurrent, state)[0]
     return cell.update(projected, recurrent, state)

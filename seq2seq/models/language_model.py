@@ -27,6 +27,24 @@ class LanguageState(NamedTuple):
             tuple(tuple(part.index_select(0, rows) for part in layer) for layer in self.layers)
         )
 
+    def select_sentences(self, indices: Tensor) -> "LanguageState":
+        """Nothing is kept by sentence; a search asks for it."""
+        return self
+
+    @property
+    def alignment(self) -> None:
+        """There is no source to attend to."""
+
+    @property
+    def candidate_ids(self) -> None:
+        """Logits stand for all ids."""
+
+    def to(self, device: torch.device) -> "LanguageState":
+        """The same state on a device."""
+        return LanguageState(
+            tuple(tuple(part.to(device) for part in layer) for layer in self.layers)
+        )
+
     def detach(self) -> "LanguageState":
         """The same state, through which no gradient flows back: truncation."""
         return LanguageState(tuple(tuple(part.detach() for part in layer) for layer in self.layers))

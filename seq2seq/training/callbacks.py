@@ -11,12 +11,14 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from seq2seq.config import TrainingConfig
 from seq2seq.data.datamodule import BatchLoader
+from seq2seq.data.running_text import ChunkLoader
 from seq2seq.files import explain_write_error
+from seq2seq.language_config import LanguageTrainingConfig
 from seq2seq.training.checkpoints import LAST_FILE, BestWeights
-from seq2seq.training.development import Development
+from seq2seq.training.development import Examiner
 from seq2seq.training.errors import TrainingError, TrainingInterrupted
 from seq2seq.training.logs import say
-from seq2seq.training.module import TranslationModule
+from seq2seq.training.module import LearningModule
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.world import World
 
@@ -30,9 +32,10 @@ class Plan:
     steps_between_evaluations: int
 
     @classmethod
-    def of(cls, config: TrainingConfig, batches_per_epoch: int) -> "Plan":
+    def of(cls, config: TrainingConfig | LanguageTrainingConfig, batches_per_epoch: int) -> "Plan":
         """The plan of a recipe, for a corpus of so many batches."""
-        steps = math.ceil(batches_per_epoch / config.accumulate_batches)
+        accumulated = config.accumulate_batches if isinstance(config, TrainingConfig) else 1
+        steps = math.ceil(batches_per_epoch / accumulated)
         between = max(1, round(config.validate_every * steps))
         return cls(steps, steps * config.max_epochs, between)
 
@@ -67,7 +70,7 @@ class Epochs(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """An epoch that a checkpoint is in the midst of stays where it is."""
-        cast(BatchLoader, trainer.train_dataloader).set_epoch(trainer.current_epoch)
+        cast(BatchLoader | ChunkLoader, trainer.train_dataloader).set_epoch(trainer.current_epoch)
 
 
 class StepCallback(Callback):
@@ -86,9 +89,9 @@ class StepCallback(Callback):
         """Calls `on_step` if the batch ended with a step."""
         if trainer.global_step != self._last_step:
             self._last_step = trainer.global_step
-            self.on_step(trainer, cast(TranslationModule, pl_module))
+            self.on_step(trainer, cast(LearningModule, pl_module))
 
-    def on_step(self, trainer: Trainer, module: TranslationModule) -> None:
+    def on_step(self, trainer: Trainer, module: LearningModule) -> None:
         """Is called after each optimiser step."""
         raise NotImplementedError
 
@@ -98,13 +101,13 @@ class Evaluation(StepCallback):
 
     Args:
         world: The processes that must agree on the end.
-        report: Takes each evaluation's entry of `history` and its translations.
+        report: Takes each evaluation's entry of `history` and what the network has written.
     """
 
     def __init__(
         self,
-        development: Development,
-        config: TrainingConfig,
+        development: Examiner,
+        config: TrainingConfig | LanguageTrainingConfig,
         *,
         best: BestWeights,
         clock: Clock,
@@ -147,7 +150,7 @@ class Evaluation(StepCallback):
             at_end or self.out_of_patience or self._is_out_of_time()
         )
 
-    def on_step(self, trainer: Trainer, module: TranslationModule) -> None:
+    def on_step(self, trainer: Trainer, module: LearningModule) -> None:
         """Evaluates if it is time."""
         step = trainer.global_step
         last = step == self._plan.total_steps or self._is_out_of_time()
@@ -172,23 +175,16 @@ class Evaluation(StepCallback):
         (is_out,) = self._world.any(self._world.is_first and self._clock.seconds >= 60 * limit)
         return is_out
 
-    def _evaluate(self, trainer: Trainer, module: TranslationModule) -> None:
+    def _evaluate(self, trainer: Trainer, module: LearningModule) -> None:
         module.close_window()
         step = trainer.global_step
         training = module.evaluation_window.means()
-        scores = self._development.evaluate(module.network)
-        value = scores.value(self._config.monitor)
-        improved = self.best.offer(value, step, module.network.state_dict())
+        found = self._development.examine(module.network)
+        improved = self.best.offer(found.value, step, module.network.state_dict())
         for configuration in trainer.lr_scheduler_configs:
             cast(Schedule, configuration.scheduler).observe(improved)
-        dev = {
-            "dev_loss": scores.loss,
-            "dev_perplexity": math.exp(min(scores.loss, 700)),
-            "dev_bleu": scores.bleu.value,
-            "dev_chrf": scores.chrf.value,
-        }
         for logger in trainer.loggers:
-            logger.log_metrics(dev, step=step)
+            logger.log_metrics(found.numbers, step=step)
             logger.save()
         entry = {
             "epoch": step / self._plan.steps_per_epoch,
@@ -196,12 +192,12 @@ class Evaluation(StepCallback):
             "minutes": self._clock.seconds / 60,
             "loss": training["loss"],
             "pieces_per_second": training["pieces_per_second"],
-            **dev,
-            "value": value,
+            **found.numbers,
+            "value": found.value,
             "improved": improved,
         }
         self.history.append(entry)
-        self._report(entry, scores.translations)
+        self._report(entry, found.samples)
         module.start_windows()  # the evaluation is no training time
 
 
@@ -246,7 +242,7 @@ class LastCheckpoint(StepCallback):
         self._saved_step = trainer.global_step
         self._num_evaluations = len(self._evaluation.history)
 
-    def on_step(self, trainer: Trainer, module: TranslationModule) -> None:
+    def on_step(self, trainer: Trainer, module: LearningModule) -> None:
         """Saves if it is time.
 
         Raises:
@@ -259,9 +255,9 @@ class LastCheckpoint(StepCallback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Like `on_step` for the last step of an epoch."""
         if trainer.is_last_batch:  # else training stops amid an epoch, and has been saved
-            self._save_if_due(trainer, cast(TranslationModule, pl_module))
+            self._save_if_due(trainer, cast(LearningModule, pl_module))
 
-    def _save_if_due(self, trainer: Trainer, module: TranslationModule) -> None:
+    def _save_if_due(self, trainer: Trainer, module: LearningModule) -> None:
         evaluated = len(self._evaluation.history) > self._num_evaluations
         is_time = time.monotonic() - self._saved >= self._seconds
         due, interrupted = self._world.any(self._world.is_first and is_time, self._interrupted)
@@ -273,7 +269,7 @@ class LastCheckpoint(StepCallback):
                 f"steps; `--resume` continues there."
             )
 
-    def _save(self, trainer: Trainer, module: TranslationModule, *, is_last: bool) -> None:
+    def _save(self, trainer: Trainer, module: LearningModule, *, is_last: bool) -> None:
         """Saves; what cannot be written now is tried again when it is next time.
 
         Raises:

@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
@@ -22,6 +22,24 @@ SENTENCES_PER_BATCH = 128
 
 # What may pick the best checkpoints: name in the recipe, and the sign that makes higher better.
 MONITORS = {"bleu": 1, "chrf": 1, "loss": -1}
+
+
+class Examination(NamedTuple):
+    """What an evaluation tells of a network, whatever that does."""
+
+    numbers: dict[str, float]
+    """By column of the log; `dev_loss` and `dev_perplexity` are among them."""
+    value: float
+    """What ranks the weights, higher is better."""
+    samples: list[str]
+    """What the network has written."""
+
+
+class Examiner(Protocol):
+    """A development set that a network is evaluated on again and again."""
+
+    def examine(self, network: Any) -> Examination:
+        """Evaluates a network and leaves it in the mode it was in."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +86,18 @@ class Development:
         self._recipe = recipe
         self._hardware = hardware
         self._world = world
+
+    def examine(self, network: EncoderDecoder) -> Examination:
+        """See `evaluate`."""
+        scores = self.evaluate(network)
+        numbers = {
+            "dev_loss": scores.loss,
+            "dev_perplexity": math.exp(min(scores.loss, 700)),
+            "dev_bleu": scores.bleu.value,
+            "dev_chrf": scores.chrf.value,
+        }
+        value = scores.value(self._recipe.training.monitor)
+        return Examination(numbers, value, scores.translations)
 
     def evaluate(self, network: EncoderDecoder) -> DevelopmentScores:
         """Scores a network in the precision of training; leaves it in the mode it was in.

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.strategies import DDPStrategy
+from torch import nn
 
 from seq2seq.config import Recipe, shown
 from seq2seq.data.batch import Batch
@@ -21,7 +22,7 @@ from seq2seq.training.checkpoints import BestWeights, CheckpointFiles, check_fit
 from seq2seq.training.development import Development
 from seq2seq.training.hardware import Hardware, choose_hardware
 from seq2seq.training.logs import make_loggers, say
-from seq2seq.training.module import LOG_EVERY, TranslationModule
+from seq2seq.training.module import LOG_EVERY, LearningModule, TranslationModule
 from seq2seq.training.progress import ProgressReport
 from seq2seq.training.run_folder import RunFolder
 from seq2seq.training.signals import OwnSignals, handle_signals
@@ -105,34 +106,71 @@ def fit(job: FitJob, world: World) -> FitResult:
     if not world.is_first:
         callbacks.remove(progress)
     if world.is_first:
-        say(_describe_start(network, hardware, world, job.resumed_step))
-    with _quiet(), handle_signals(last.interrupt, once=world.size == 1):
+        say(describe_start(network, hardware, world, job.resumed_step))
+    with handle_signals(last.interrupt, once=world.size == 1):
+        run_trainer(
+            module,
+            callbacks,
+            data={"datamodule": data},
+            folder=folder,
+            plan=plan,
+            hardware=hardware,
+            world=world,
+            resumed_step=job.resumed_step,
+            accumulate_batches=config.accumulate_batches,
+        )
+    return FitResult(evaluation.history, best.ranking, evaluation.ended)
+
+
+def run_trainer(
+    module: LearningModule,
+    callbacks: list[Callback],
+    *,
+    data: dict[str, Any],
+    folder: RunFolder,
+    plan: Plan,
+    hardware: Hardware,
+    world: World,
+    resumed_step: int,
+    accumulate_batches: int = 1,
+) -> None:
+    """Lets Lightning make the steps, and nothing else: all that happens in between is `callbacks`.
+
+    Args:
+        data: What Lightning's `fit` is given to read.
+        resumed_step: The step after which the last checkpoint continues; 0 to begin.
+
+    Raises:
+        ConfigurationError: If the checkpoint is of another network.
+    """
+    with _quiet():
         trainer = Trainer(
             **_processes(hardware, world),
             precision="bf16-mixed" if hardware.bfloat16 else "32-true",
             # A resumed run may be past a lower number of epochs; then `Evaluation` stops it.
-            max_epochs=max(config.max_epochs, math.ceil(job.resumed_step / plan.steps_per_epoch)),
-            accumulate_grad_batches=config.accumulate_batches,
+            max_epochs=max(
+                module.config.max_epochs, math.ceil(resumed_step / plan.steps_per_epoch)
+            ),
+            accumulate_grad_batches=accumulate_batches,
             callbacks=callbacks,
-            logger=make_loggers(folder.logs, job.resumed_step) if world.is_first else False,
+            logger=make_loggers(folder.logs, resumed_step) if world.is_first else False,
             log_every_n_steps=LOG_EVERY,
             default_root_dir=folder.path,
-            limit_val_batches=0,  # `Evaluation` translates too, and at any step
+            limit_val_batches=0,  # `Evaluation` does more, and at any step
             num_sanity_val_steps=0,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        if job.resumed_step:
+        if resumed_step:
             check_fits(folder.last_checkpoint, module)
         trainer.fit(
             module,
-            datamodule=data,
-            ckpt_path=folder.last_checkpoint if job.resumed_step else None,
+            **data,
+            ckpt_path=folder.last_checkpoint if resumed_step else None,
             weights_only=True,
         )
-    return FitResult(evaluation.history, best.ranking, evaluation.ended)
 
 
 class _Together(DDPStrategy):
@@ -164,9 +202,8 @@ def _processes(hardware: Hardware, world: World) -> dict[str, Any]:
     }
 
 
-def _describe_start(
-    network: EncoderDecoder, hardware: Hardware, world: World, resumed_step: int
-) -> str:
+def describe_start(network: nn.Module, hardware: Hardware, world: World, resumed_step: int) -> str:
+    """One line that says how large a network is, and where it learns."""
     num_weights = sum(parameter.numel() for parameter in network.parameters())
     where = f"{world.size} processes, each on {hardware}" if world.size > 1 else hardware
     continued = f", continued after step {resumed_step:,}" if resumed_step else ""

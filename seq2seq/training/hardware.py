@@ -11,6 +11,7 @@ import torch
 
 from seq2seq.config import ConfigurationError, TrainingConfig, choose
 from seq2seq.devices import describe_device, find_device, is_bfloat16_fast, keep_freed_memory
+from seq2seq.language_config import LanguageTrainingConfig
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,10 @@ class Hardware:
 
 
 def choose_hardware(
-    config: TrainingConfig, *, local_rank: int = 0, threads: int | None = None
+    config: TrainingConfig | LanguageTrainingConfig,
+    *,
+    local_rank: int = 0,
+    threads: int | None = None,
 ) -> Hardware:
     """Turns the wishes of a recipe into what is there, and prepares the process for it.
 

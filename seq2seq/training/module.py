@@ -1,5 +1,6 @@
 """The Lightning module: a ready-made network plus loss, optimiser and logging, nothing else.
 
+`LearningModule` has what all networks share, `TranslationModule` what translators need.
 To add an optimiser: a function and one line of `OPTIMIZERS`.
 """
 
@@ -18,6 +19,7 @@ from torch.optim import SGD, AdamW, Optimizer
 
 from seq2seq.config import TrainingConfig, choose
 from seq2seq.data.batch import Batch
+from seq2seq.language_config import LanguageTrainingConfig
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.models.loss import LossOutput
 from seq2seq.models.products import plain_path
@@ -107,20 +109,21 @@ class Window:
         }
 
 
-class _Learnt(NamedTuple):
-    """A batch of a step, and its losses, each a sum over the target pieces."""
+class Learnt(NamedTuple):
+    """A batch of a step, its whole loss, and what a window is to count of it."""
 
-    batch: Batch
+    batch: Any
     total: Tensor
-    loss: Tensor
-    attention_loss: Tensor | float
+    counts: Window
 
 
-class TranslationModule(LightningModule):
-    """Trains an encoder-decoder on batches of sentence pairs.
+class LearningModule(LightningModule):
+    """What training has in common, whatever the network reads: optimiser, clipping, logging.
+
+    A subclass adds what it has learnt to `learnt`, in each training step.
 
     Args:
-        network: Ready-made, with `encoder`, `decoder` and `loss`; see `models.encoder_decoder`.
+        network: Ready-made.
         total_steps: Optimiser steps of the whole training, which a schedule may want to know.
         world: The processes that train together.
         skipped: Counts the steps that are left out.
@@ -128,8 +131,8 @@ class TranslationModule(LightningModule):
 
     def __init__(
         self,
-        network: EncoderDecoder,
-        config: TrainingConfig,
+        network: nn.Module,
+        config: TrainingConfig | LanguageTrainingConfig,
         *,
         total_steps: int,
         world: World,
@@ -141,51 +144,17 @@ class TranslationModule(LightningModule):
         self.total_steps = total_steps
         self.world = world
         self.skipped = skipped
-        self._batches: list[_Learnt] = []  # of the step that is being made
+        self.learnt: list[Learnt] = []
+        """Batches of the step that is being made."""
         self.metrics: dict[str, float] = {}
         """What was logged last."""
         self.start_windows()
-
-    @property
-    def encoder(self) -> nn.Module:
-        """The half of the network that reads source sentences."""
-        return self.network.encoder
-
-    @property
-    def decoder(self) -> nn.Module:
-        """The half of the network that writes target sentences."""
-        return self.network.decoder
-
-    def forward(self, batch: Batch) -> LossOutput:
-        """Summed loss, summed negative log-likelihood and number of target pieces of a batch."""
-        with plain_path(self.config.plain):
-            return self.network.loss(
-                batch.source_ids,
-                batch.source_lengths,
-                batch.target_input_ids,
-                batch.target_output_ids,
-                label_smoothing=self.config.label_smoothing,
-                truncation_steps=self.config.truncation_steps,
-            )
-
-    def guided(self, batch: Batch, guide: Tensor) -> tuple[LossOutput, Tensor]:
-        """The same, and the summed loss of the attention."""
-        with plain_path(self.config.plain):
-            return self.network.guided_loss(
-                batch.source_ids,
-                batch.source_lengths,
-                batch.target_input_ids,
-                batch.target_output_ids,
-                guide,
-                label_smoothing=self.config.label_smoothing,
-                truncation_steps=self.config.truncation_steps,
-            )
 
     def on_train_start(self) -> None:
         """Starts the clock of the logged speed."""
         self.start_windows()
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Makes the noise of a batch depend on nothing but the seed and the batch's place.
 
         Whatever drew random numbers in between, an evaluation or an interruption, the batch
@@ -197,27 +166,7 @@ class TranslationModule(LightningModule):
             place += f"/{self.world.rank}"
         torch.manual_seed(zlib.crc32(place.encode()))
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Smoothed loss per real target piece; of several processes', the mean is that.
-
-        With a guide, the weighted loss of the attention is added.
-        """
-        joined_pieces = self.world.start_sum([batch.num_target_pieces])
-        attention_loss: Tensor | float = 0.0
-        if batch.guide is None:
-            output = self(batch)
-            total = output.loss
-        else:
-            output, guided = self.guided(batch, batch.guide)
-            total = output.loss + self.config.guided_attention * guided
-            attention_loss = guided.detach()
-        known = total.detach()
-        self._batches.append(_Learnt(batch, known, output.loss.detach(), attention_loss))
-        # Makes the gradients not finite if the loss is not, and those of the other processes.
-        infectious = total * (1 + 0 * known)
-        return infectious / (joined_pieces()[0] / self.world.size)
-
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Logs every so many steps."""
         if self.global_step % LOG_EVERY == 0:
             self.close_window()
@@ -238,12 +187,12 @@ class TranslationModule(LightningModule):
         """
         limit = self.config.gradient_clip or math.inf
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), limit)
-        batches, self._batches = self._batches, []
+        batches, self.learnt = self.learnt, []
         if math.isfinite(norm):
             self.skipped.in_a_row = 0
-            self.window.gradient_norm = norm
             for each in batches:
-                self.window.add(each.loss, each.batch, each.attention_loss)
+                self.window.merge(each.counts)
+            self.window.gradient_norm = norm
         else:
             optimizer.zero_grad(set_to_none=True)
             step = self.global_step + 1
@@ -287,16 +236,92 @@ class TranslationModule(LightningModule):
         if not self.window.padded_pieces:
             return
         self.window = self.window.joined(self.world)
-        metrics = self.window.means()
-        if self.config.guided_attention:
-            attention_loss = float(self.window.attention_loss)
-            metrics["attention_loss"] = attention_loss / self.window.target_pieces
+        metrics = self.means(self.window)
         metrics["learning_rate"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         for logger in self.loggers:
             logger.log_metrics(metrics, step=self.global_step)
         self.metrics = metrics
         self.evaluation_window.merge(self.window)
         self.window = Window()
+
+    def means(self, window: Window) -> dict[str, float]:
+        """What is logged of a window."""
+        return window.means()
+
+
+class TranslationModule(LearningModule):
+    """Trains an encoder-decoder on batches of sentence pairs.
+
+    Args:
+        network: Ready-made, with `encoder`, `decoder` and `loss`; see `models.encoder_decoder`.
+    """
+
+    network: EncoderDecoder
+    config: TrainingConfig
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The half of the network that reads source sentences."""
+        return self.network.encoder
+
+    @property
+    def decoder(self) -> nn.Module:
+        """The half of the network that writes target sentences."""
+        return self.network.decoder
+
+    def forward(self, batch: Batch) -> LossOutput:
+        """Summed loss, summed negative log-likelihood and number of target pieces of a batch."""
+        with plain_path(self.config.plain):
+            return self.network.loss(
+                batch.source_ids,
+                batch.source_lengths,
+                batch.target_input_ids,
+                batch.target_output_ids,
+                label_smoothing=self.config.label_smoothing,
+                truncation_steps=self.config.truncation_steps,
+            )
+
+    def guided(self, batch: Batch, guide: Tensor) -> tuple[LossOutput, Tensor]:
+        """The same, and the summed loss of the attention."""
+        with plain_path(self.config.plain):
+            return self.network.guided_loss(
+                batch.source_ids,
+                batch.source_lengths,
+                batch.target_input_ids,
+                batch.target_output_ids,
+                guide,
+                label_smoothing=self.config.label_smoothing,
+                truncation_steps=self.config.truncation_steps,
+            )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Smoothed loss per real target piece; of several processes', the mean is that.
+
+        With a guide, the weighted loss of the attention is added.
+        """
+        joined_pieces = self.world.start_sum([batch.num_target_pieces])
+        attention_loss: Tensor | float = 0.0
+        if batch.guide is None:
+            output = self(batch)
+            total = output.loss
+        else:
+            output, guided = self.guided(batch, batch.guide)
+            total = output.loss + self.config.guided_attention * guided
+            attention_loss = guided.detach()
+        known = total.detach()
+        counts = Window()
+        counts.add(output.loss.detach(), batch, attention_loss)
+        self.learnt.append(Learnt(batch, known, counts))
+        # Makes the gradients not finite if the loss is not, and those of the other processes.
+        infectious = total * (1 + 0 * known)
+        return infectious / (joined_pieces()[0] / self.world.size)
+
+    def means(self, window: Window) -> dict[str, float]:
+        """What is logged of a window; with guided attention its loss, too."""
+        metrics = super().means(window)
+        if self.config.guided_attention:
+            metrics["attention_loss"] = float(window.attention_loss) / window.target_pieces
+        return metrics
 
 
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -15,23 +15,23 @@ from rich.text import Text
 
 from seq2seq.config import TrainingConfig
 from seq2seq.files import append, explain_write_error
+from seq2seq.language_config import LanguageTrainingConfig
 from seq2seq.training.callbacks import Clock, Plan, StepCallback
 from seq2seq.training.development import Development
 from seq2seq.training.logs import say
-from seq2seq.training.module import LOG_EVERY, TranslationModule
+from seq2seq.training.module import LOG_EVERY, LearningModule
 
 
-class ProgressReport(StepCallback):
+class ProgressDisplay(StepCallback):
     """Shows a bar on a terminal, and one line per evaluation anywhere.
 
     Args:
-        samples_file: Gets the sample translations of every evaluation; the terminal does too.
+        samples_file: Gets the samples of every evaluation; the terminal does too.
     """
 
     def __init__(
         self,
-        development: Development,
-        config: TrainingConfig,
+        config: TrainingConfig | LanguageTrainingConfig,
         *,
         clock: Clock,
         plan: Plan,
@@ -39,8 +39,6 @@ class ProgressReport(StepCallback):
         console: Console | None = None,
     ) -> None:
         super().__init__()
-        self._sources = development.sources[: config.samples]
-        self._references = development.references
         self._config = config
         self._clock = clock
         self._plan = plan
@@ -71,7 +69,7 @@ class ProgressReport(StepCallback):
             self._bar.add_task("", total=1.0, epoch="", numbers="")
             self._bar.start()
 
-    def on_step(self, trainer: Trainer, module: TranslationModule) -> None:
+    def on_step(self, trainer: Trainer, module: LearningModule) -> None:
         """Moves the bar now and then."""
         step = trainer.global_step
         if not self._bar.tasks or step % LOG_EVERY:
@@ -93,23 +91,26 @@ class ProgressReport(StepCallback):
         if self._bar.live.is_started:  # stopping what never began would print an empty line
             self._bar.stop()
 
-    def report(self, entry: Mapping[str, Any], translations: Sequence[str]) -> None:
-        """Prints an evaluation and its first translations."""
-        self.print(describe_evaluation(entry))
-        samples = [
-            f"  source:    {source}\n  reference: {reference}\n  output:    {output}\n"
-            for source, reference, output in zip(
-                self._sources, self._references, translations, strict=False
-            )
-        ]
+    def report(self, entry: Mapping[str, Any], written: Sequence[str]) -> None:
+        """Prints an evaluation and samples of what the network has written."""
+        self.print(self.describe(entry))
+        samples = self.samples(written)
         if self._console.is_terminal:
             self.print("\n".join(samples))
         try:
             self._samples_file.parent.mkdir(parents=True, exist_ok=True)
-            append(self._samples_file, "\n".join([describe_evaluation(entry), *samples, ""]))
+            append(self._samples_file, "\n".join([self.describe(entry), *samples, ""]))
             self._samples_size = self._samples_file.stat().st_size
         except OSError as error:
             say(f"{explain_write_error(error, self._samples_file)}; training goes on.")
+
+    def describe(self, entry: Mapping[str, Any]) -> str:
+        """One line for an entry of `Evaluation.history`."""
+        raise NotImplementedError
+
+    def samples(self, written: Sequence[str]) -> list[str]:
+        """What is shown of what the network has written, each with a line's end."""
+        raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -136,6 +137,32 @@ class ProgressReport(StepCallback):
         if self._config.max_minutes is not None:
             left = min(left, 60 * self._config.max_minutes - self._clock.seconds)
         return str(timedelta(seconds=round(max(0.0, left))))
+
+
+class ProgressReport(ProgressDisplay):
+    """The progress of a translator, with its first translations.
+
+    Args:
+        development: Whose sources and references are shown.
+    """
+
+    def __init__(self, development: Development, config: TrainingConfig, **settings: Any) -> None:
+        super().__init__(config, **settings)
+        self._sources = development.sources[: config.samples]
+        self._references = development.references
+
+    def describe(self, entry: Mapping[str, Any]) -> str:
+        """One line for an entry of `Evaluation.history`."""
+        return describe_evaluation(entry)
+
+    def samples(self, written: Sequence[str]) -> list[str]:
+        """The first translations, each below its source and its reference."""
+        return [
+            f"  source:    {source}\n  reference: {reference}\n  output:    {output}\n"
+            for source, reference, output in zip(
+                self._sources, self._references, written, strict=False
+            )
+        ]
 
 
 def describe_evaluation(entry: Mapping[str, Any]) -> str:

@@ -3,24 +3,37 @@
 import dataclasses
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from seq2seq.config import ConfigurationError, Recipe, shown
 from seq2seq.data.tokenizer import Tokenizer, Tokenizers
 from seq2seq.files import explain_write_error, is_write_error, remove_parts, replacing
+from seq2seq.language_config import LanguageRecipe
 from seq2seq.locks import locked
 from seq2seq.reading import check_file
-from seq2seq.recipe_yaml import MOST_RECIPE_BYTES, recipe_from_yaml, recipe_to_yaml
+from seq2seq.recipe_yaml import (
+    MOST_RECIPE_BYTES,
+    language_recipe_from_yaml,
+    recipe_from_yaml,
+    recipe_to_yaml,
+    texts_from_values,
+    values_from_yaml,
+)
 from seq2seq.training.checkpoints import LAST_FILE, PREVIOUS_FILE, read_step
 from seq2seq.training.logs import say
+
+Parsed = TypeVar("Parsed")
 
 # What `overwrite` deletes, in this order; whatever else stands in the folder is not ours. A model
 # goes before what it needs, and the recipe last: as long as it is there, the folder holds a run.
 _OWN_FOLDERS = ("cache", "checkpoints", "logs", "translations")
+RECIPE_FILES = {"recipe.yaml": "translator", "language_model.yaml": "language model"}
+"""What each folder of a run holds, by the file that says so."""
 _OWN_FILES = (
+    "text.model",
     "model.safetensors",
     "lexicon.safetensors",
     "shared.model",
@@ -32,7 +45,7 @@ _OWN_FILES = (
     "source_words.tsv",
     "README.md",
     "report.html",
-    "recipe.yaml",
+    *RECIPE_FILES,
 )
 # What a resumed run may do otherwise than before; the rest decides the weights step by step.
 _FREE_SECTIONS = ("name", "search")
@@ -54,6 +67,8 @@ _FREE_SETTINGS = (
 class RunFolder:
     """A folder runs/<name>: a model directory plus checkpoints and logs."""
 
+    recipe_name = "recipe.yaml"
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
@@ -61,7 +76,7 @@ class RunFolder:
         self.cache = path / "cache"
         self.new_cache = path / ".new_cache"
         """A cache that `begin` moves to its place; without `begin` it vanishes with the lock."""
-        self._recipe_file = path / "recipe.yaml"
+        self._recipe_file = path / self.recipe_name
         self.last_checkpoint = self.checkpoints / LAST_FILE
         self.previous_checkpoint = self.checkpoints / PREVIOUS_FILE
 
@@ -108,6 +123,12 @@ class RunFolder:
         """
         if resume and overwrite:
             raise ConfigurationError("`--resume` and `--overwrite` exclude each other.")
+        for name, kind in RECIPE_FILES.items():
+            if name != self.recipe_name and (self.path / name).exists() and not overwrite:
+                raise ConfigurationError(
+                    f"The run folder {self.path} holds a {kind}; give this run another `name`, or "
+                    f"replace it with `--overwrite`."
+                )
         if self.holds_run and not (resume or overwrite):
             raise ConfigurationError(
                 f"The run folder {self.path} holds a run already; continue it with "
@@ -116,35 +137,46 @@ class RunFolder:
         checkpoints = (self.last_checkpoint, self.previous_checkpoint)
         if resume and not self.holds_run and any(file.exists() for file in checkpoints):
             raise ConfigurationError(
-                f"The run folder {self.path} holds a checkpoint, but no recipe.yaml that says of "
-                f"which run; restore it or start again with `--overwrite`."
+                f"The run folder {self.path} holds a checkpoint, but no {self.recipe_name} that "
+                f"says of which run; restore it or start again with `--overwrite`."
             )
 
-    def check_same_run(self, recipe: Recipe) -> None:
+    def check_same_run(self, recipe: Recipe | LanguageRecipe) -> None:
         """Refuses to continue a run with another recipe than it began with.
 
         Raises:
             ConfigurationError: If a setting differs that decides the weights.
         """
-        before, now = dataclasses.asdict(self._read_recipe()), dataclasses.asdict(recipe)
+        before, now = dataclasses.asdict(self.read(self.parse)), dataclasses.asdict(recipe)
         for name, old, new in _differences("", before, now):
             raise ConfigurationError(
                 f"`{name}` was {shown(old)} when the run began, but is {shown(new)}; a resumed run "
                 f"cannot change it, so use another folder or `--overwrite`."
             )
 
-    def begin(self, recipe: Recipe, tokenizers: Tokenizers, *, overwrite: bool) -> None:
+    def begin(
+        self,
+        recipe: Recipe | LanguageRecipe,
+        tokenizers: Tokenizers,
+        *,
+        overwrite: bool,
+        **sections: Any,
+    ) -> None:
         """Makes it the folder of a run: from now on another one is refused.
 
         To be called when nothing can be wrong with the recipe any more, so that a mistake in it
         deletes no earlier run and leaves no folder that would be refused.
+
+        Args:
+            overwrite: A run that is there is deleted.
+            sections: Stand below the recipe.
         """
         if overwrite or not self._recipe_file.exists():
             # First of all, and also if no recipe says that they are there: a run that is killed
             # from now on must not continue another one.
             for checkpoint in (self.last_checkpoint, self.previous_checkpoint):
                 checkpoint.unlink(missing_ok=True)
-        if overwrite and self.holds_run:
+        if overwrite and any((self.path / name).exists() for name in RECIPE_FILES):
             self._clear()
         self._keep_new_cache()
         self.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -152,7 +184,7 @@ class RunFolder:
         has_model = (self.path / "model.safetensors").exists()
         if not (has_model and self.holds_run):  # else the `decode` section of the model stays
             with replacing(self._recipe_file) as (part,):
-                part.write_text(recipe_to_yaml(recipe), "utf-8")
+                part.write_text(recipe_to_yaml(recipe, **sections), "utf-8")
 
     def load_tokenizers(self) -> Tokenizers | None:
         """The tokenizers that `begin` kept for a resumed run, or None."""
@@ -228,10 +260,19 @@ class RunFolder:
             shutil.rmtree(self.cache / entry.name, ignore_errors=True)
             entry.rename(self.cache / entry.name)
 
-    def _read_recipe(self) -> Recipe:
+    def parse(self, text: str) -> Recipe | LanguageRecipe:
+        """The recipe of such a run from its YAML."""
+        return recipe_from_yaml(text)
+
+    def read(self, parse: Callable[[str], Parsed]) -> Parsed:
+        """What `parse` makes of the recipe's file.
+
+        Raises:
+            ConfigurationError: If it cannot; names the file.
+        """
         check_file(self._recipe_file, most_bytes=MOST_RECIPE_BYTES)
         try:
-            return recipe_from_yaml(self._recipe_file.read_text("utf-8"))
+            return parse(self._recipe_file.read_text("utf-8"))
         except OSError as error:
             raise ConfigurationError(
                 f"{self._recipe_file} cannot be read: {error.strerror}."
@@ -246,6 +287,33 @@ class RunFolder:
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in _OWN_FILES:
             (self.path / name).unlink(missing_ok=True)
+
+
+class LanguageRunFolder(RunFolder):
+    """The folder of a run that trains a language model; its tokenizer is one for both sides."""
+
+    recipe_name = "language_model.yaml"
+
+    def parse(self, text: str) -> LanguageRecipe:
+        """The recipe of such a run from its YAML."""
+        return language_recipe_from_yaml(text)
+
+    def check_same_texts(self, texts: Mapping[str, str]) -> None:
+        """Refuses to continue a run with other lines than it began with.
+
+        Args:
+            texts: Checksums of train and dev.
+
+        Raises:
+            ConfigurationError: If one differs; says which.
+        """
+        before = texts_from_values(self.read(values_from_yaml))
+        for name, kind in (("train", "training"), ("dev", "development")):
+            if name in before and before[name] != texts[name]:
+                raise ConfigurationError(
+                    f"The {kind} text has changed since the run began; give back the text that it "
+                    f"began with, or start again with `--overwrite`."
+                )
 
 
 def _differences(

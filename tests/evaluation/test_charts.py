@@ -14,6 +14,7 @@ from seq2seq.evaluation.charts import (
     interval_chart,
     line_chart,
 )
+from seq2seq.evaluation.scales import ticks_of
 
 LABELS = {"title": "a title", "x_label": "steps", "y_label": "nats"}
 
@@ -151,3 +152,80 @@ def test_no_log_breaks_a_chart_or_leaves_its_frame(points: list[tuple[float, flo
     drawn = line_chart([Series("a", sorted(points)), Series("b", [(0, 1)])], **LABELS)
     for line in ElementTree.fromstring(drawn).iter("polyline"):
         assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT + 18 for x, y in places(line))
+
+
+def test_equal_ratios_are_equally_far_apart_on_logarithmic_axes() -> None:
+    points = [(1, 1e-6), (10, 1e-3), (100, 1.0)]
+    drawn = line_chart([Series("a", points)], **LABELS, log_x=True, log_y=True)
+    figure = ElementTree.fromstring(drawn)
+    ((x1, y1), (x2, y2), (x3, y3)) = places(of_class(figure, "line")[0])
+    assert x2 - x1 == pytest.approx(x3 - x2, abs=0.2)
+    assert y1 - y2 == pytest.approx(y2 - y3, abs=0.2) and y3 < y1
+    ticks = {one.text: float(one.attrib["y"]) - 4 for one in of_class(figure, "tick")}
+    assert {"10⁻⁶", "0.001", "1"} <= set(ticks)
+    assert y1 == pytest.approx(ticks["10⁻⁶"], abs=0.2)
+    assert of_class(figure, "marker")[0].findtext("title") == "a, 1: 1e-06"
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(st.lists(st.floats(1e-90, 1e90), min_size=1, max_size=5))
+def test_logarithmic_axes_enclose_their_values_with_few_numbers(values: list[float]) -> None:
+    ticks = ticks_of(min(values), max(values), is_log=True)
+    assert ticks[0] <= min(values) * (1 + 1e-6) and max(values) <= ticks[-1] * (1 + 1e-6)
+    assert 2 <= len(ticks) <= 10
+    assert ticks == sorted(set(ticks))
+
+
+def test_what_a_logarithm_does_not_have_is_left_out() -> None:
+    points = [(1, 0.0), (2, -1.0), (0, 5.0), (3, 4.0), (4, 2.0)]
+    drawn = line_chart([Series("a", points)], **LABELS, log_x=True, log_y=True)
+    (line,) = of_class(ElementTree.fromstring(drawn), "line")
+    assert len(places(line)) == 2
+
+
+def test_each_series_has_the_band_that_it_brings() -> None:
+    series = [
+        Series("a", [(10, 1), (20, 1)], band=[(10, 0, 4), (20, 0, 2)]),
+        Series("b", [(10, 3), (20, 3)]),
+        Series("c", [(10, 2), (20, 2)], band=[(10, 1, 3), (20, 1, 3)]),
+    ]
+    figure = ElementTree.fromstring(line_chart(series, **LABELS))
+    bands = of_class(figure, "band")
+    assert [one.attrib["class"] for one in bands] == ["band series0", "band series2"]
+    ticks = {one.text: float(one.attrib["y"]) - 4 for one in of_class(figure, "tick")}
+    expected = sorted(ticks[value] for value in "4200")
+    assert sorted(y for _, y in places(bands[0])) == pytest.approx(expected, abs=0.2)
+
+
+def test_dashes_can_tell_groups_and_colours_the_members() -> None:
+    series = [
+        Series("a, before", [(0, 1), (1, 2)], style=3, dashed=True),
+        Series("a, after", [(0, 2), (1, 3)], style=3, dashed=False),
+    ]
+    figure = ElementTree.fromstring(line_chart(series, **LABELS))
+    classes = [line.attrib["class"] for line in figure.iter("polyline")]
+    assert classes == ["line series3 dashed", "line series3 full"]
+    keys = [one.attrib["class"] for one in figure.iter("line") if "series3" in one.attrib["class"]]
+    assert keys == classes, "the legend shows them alike"
+
+
+def test_limits_make_charts_comparable_and_cut_off_what_is_beyond() -> None:
+    charts = [
+        ElementTree.fromstring(
+            line_chart([Series("a", points)], **LABELS, log_y=True, y_limits=(1e-4, 10))
+        )
+        for points in ([(0, 1.0), (1, 1e-9)], [(0, 0.1), (1, 0.2)])
+    ]
+    ticks = [[one.text for one in of_class(chart, "tick")] for chart in charts]
+    assert {"10⁻⁴", "10"} <= set(ticks[0]) & set(ticks[1])
+    assert len(places(of_class(charts[0], "line")[0])) == 1
+
+
+def test_logarithmic_axes_say_that_they_are() -> None:
+    def axes(*, log_x: bool, log_y: bool) -> list[str]:
+        drawn = line_chart([Series("a", [(1, 1), (9, 9)])], **LABELS, log_x=log_x, log_y=log_y)
+        return [one.text or "" for one in of_class(ElementTree.fromstring(drawn), "axis")]
+
+    assert axes(log_x=False, log_y=False) == ["nats", "steps"]
+    assert axes(log_x=True, log_y=False) == ["nats", "steps, log scale"]
+    assert axes(log_x=False, log_y=True) == ["nats, log scale", "steps"]

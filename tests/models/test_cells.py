@@ -126,3 +126,24 @@ def test_states_stay_in_float32_under_autocast(name: str) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         state = cell(cell.project(torch.randn(ROWS, INPUT_SIZE)), cell.start(ROWS))
     assert {part.dtype for part in state} == {torch.float32}
+
+
+@pytest.mark.parametrize("name", CELL_NAMES)
+def test_the_gates_are_those_by_which_the_state_is_updated(name: str) -> None:
+    cell = make_cell(name)
+    projected, recurrent = torch.randn(2, ROWS, cell.num_gates * HIDDEN_SIZE, dtype=torch.float64)
+    state = tuple(torch.randn(cell.num_states, ROWS, HIDDEN_SIZE, dtype=torch.float64))
+    gates = cell.gates(projected, recurrent)
+    assert all(gate.shape == (ROWS, HIDDEN_SIZE) for gate in gates.values())
+    inputs, states = projected.chunk(cell.num_gates, 1), recurrent.chunk(cell.num_gates, 1)
+    if name == "lstm":
+        new = torch.tanh(inputs[2] + states[2])
+        memory = gates["forget"] * state[1] + gates["input"] * new
+        expected = (gates["output"] * torch.tanh(memory), memory)
+    elif name == "gru":
+        new = torch.tanh(inputs[2] + gates["reset"] * states[2])
+        expected = (gates["update"] * state[0] + (1 - gates["update"]) * new,)
+    else:
+        assert gates == {}
+        expected = (torch.tanh(projected + recurrent),)
+    torch.testing.assert_close(cell.update(projected, recurrent, state), expected)

@@ -340,3 +340,17 @@ def test_tokenizers_survive_the_folder(tmp_path, recipe, tiny_tokenizers, shared
     loaded = folder.load_tokenizers()
     assert loaded.shared is shared
     assert loaded.target.to_bytes() == tokenizers.target.to_bytes()
+
+
+def test_the_run_of_a_language_model_is_not_taken_for_a_translator(
+    tmp_path, recipe, tiny_tokenizers
+):
+    (tmp_path / "language_model.yaml").write_text("name: x\n")
+    folder = RunFolder(tmp_path)
+    for resume in (False, True):
+        with pytest.raises(ConfigurationError, match="holds a language model; give this run"):
+            folder.check(resume=resume, overwrite=False)
+    folder.check(resume=False, overwrite=True)
+    folder.begin(recipe, tiny_tokenizers, overwrite=True)
+    assert not (tmp_path / "language_model.yaml").exists()
+    assert folder.holds_run
