@@ -5,16 +5,14 @@ As `recipe.py` does for translators.
 
 import dataclasses
 import functools
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from seq2seq.evaluation.text_loss import describe_unknown, show_perplexity
-from seq2seq.exits import run_command
 from seq2seq.language_config import LanguageRecipe, TextConfig
 from seq2seq.options import Options
-from seq2seq.recipe import read_config
+from seq2seq.recipe import read_config, run_script
 from seq2seq.recipe_yaml import language_recipe_from_yaml, update_settings
 from seq2seq.sizes import suit_language_model
 
@@ -31,11 +29,7 @@ def run_language_model(recipe: LanguageRecipe, argv: Sequence[str] | None = None
     Raises:
         SystemExit: If something went wrong, after one sentence on standard error.
     """
-    arguments = sys.argv[1:] if argv is None else argv
-    command = Path(sys.argv[0]).name if argv is None else recipe.name
-    code = run_command(lambda: train_with_options(recipe, arguments, command=command))
-    if code:
-        raise SystemExit(code)
+    run_script(functools.partial(train_with_options, recipe), argv, name=recipe.name)
 
 
 def train_with_options(

@@ -32,9 +32,23 @@ def run(recipe: Recipe, argv: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: If something went wrong, after one sentence on standard error.
     """
+    run_script(functools.partial(run_with_options, recipe), argv, name=recipe.name)
+
+
+def run_script(work: Callable[..., object], argv: Sequence[str] | None, *, name: str) -> None:
+    """Does what the script of a recipe asks for.
+
+    Args:
+        work: Takes the options and, by `command`, how the user called it.
+        argv: Options; those of the command line if not given.
+        name: Of the recipe; stands for the script where there is none.
+
+    Raises:
+        SystemExit: If something went wrong, after one sentence on standard error.
+    """
     arguments = sys.argv[1:] if argv is None else argv
-    command = Path(sys.argv[0]).name if argv is None else recipe.name
-    code = run_command(lambda: run_with_options(recipe, arguments, command=command))
+    command = Path(sys.argv[0]).name if argv is None else name
+    code = run_command(lambda: work(arguments, command=command))
     if code:
         raise SystemExit(code)
 

@@ -125,11 +125,16 @@ def unit(
     lines = _beginning(_read_text(opened, text), characters)
     recording = join_recordings(list(record_lines(opened, lines)))
     name, notes = Path(model).name, []
+    table: list[str] = []
     if find is not None:
         search = search_units(recording, find, layers=[layer] if layer else [], state=state)
-        print("layer\tunit\tcorrelation\theld out")
-        for found in search.found[:10]:
-            print(f"{found.layer}\t{found.unit}\t{found.correlation:.3f}\t{found.held_out:.3f}")
+        table = [
+            "layer\tunit\tcorrelation\theld out",
+            *(
+                f"{found.layer}\t{found.unit}\t{found.correlation:.3f}\t{found.held_out:.3f}"
+                for found in search.found[:10]
+            ),
+        ]
         best, notes = search.found[0], describe_search(search)
         activations = find_activations(recording, best.layer, best.unit, state)
         activations = held_out_excerpt(activations, find, shown)
@@ -140,7 +145,7 @@ def unit(
         activations = find_activations(recording, layer, unit, state).part(0, shown)
     read = "its development text" if text is None else Path(text).name
     title = f"Unit {activations.unit} of {activations.layer} of {name} over {read}"
-    write_figure(output, draw_activations(activations, title, notes))
+    write_figure(output, draw_activations(activations, title, notes), told=table)
 
 
 def gradients(

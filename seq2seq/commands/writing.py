@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from collections.abc import Sequence
 
 from seq2seq.config import ConfigurationError
 from seq2seq.lines import find_place, open_output, reason
@@ -25,8 +26,15 @@ def check_output(output: str) -> None:
         raise ConfigurationError(f"{output} cannot be written: {reason(error)}.") from error
 
 
-def write_figure(output: str, figure: str, what: str = "picture") -> None:
-    """Writes a figure or a page, and says where it is; what is no letter becomes U+FFFD."""
+def write_figure(
+    output: str, figure: str, what: str = "picture", *, told: Sequence[str] = ()
+) -> None:
+    """Writes a figure or a page, and says where it is; what is no letter becomes U+FFFD.
+
+    Args:
+        told: Lines that are printed before that, when the figure is in its place: it stays there
+            also if nobody reads them to their end.
+    """
     with open_output(output) as file:
         file.write(_NO_LETTERS.sub("\ufffd", figure).encode())
-    print(f"{what}: {output}")
+    print("\n".join([*told, f"{what}: {output}"]))

@@ -1,3 +1,4 @@
+import io
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2seq.cli import main
+from seq2seq.commands.pictures_of_states import unit
 from seq2seq.config import ConfigurationError
 from seq2seq.data.running_text import checksum_of
 from seq2seq.data.tokenizer import Tokenizer
@@ -222,6 +224,21 @@ def test_lines_of_text_stand_one_below_the_other_and_long_ones_are_broken() -> N
     width = float(figure.attrib["width"])
     assert all(float(c.attrib["x"]) + float(c.attrib["width"]) <= width - 32 for c in cells)
     assert max(tops) + 26 < float(figure.attrib["height"])
+
+
+def test_the_figure_is_written_where_nobody_reads_the_table(
+    member_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    text, output = tmp_path / "text.de", tmp_path / "unit.svg"
+    text.write_text("ein Hund schläft .\nder Mann isst Brot .\n" * 3)
+    monkeypatch.setattr("sys.stdout", Closed())
+    with pytest.raises(BrokenPipeError):
+        unit(str(member_directory), text=str(text), find="position", output=str(output))
+    assert ElementTree.parse(output).getroot().tag == f"{SVG}svg"
 
 
 def test_the_command_searches_and_draws(
